@@ -1,0 +1,56 @@
+# `make` lists the targets. Each sets up .venv by itself: Python ≥ 3.11, pip and make are enough.
+PYTHON   ?= python3
+VENV     := .venv
+BIN      := $(VENV)/bin
+STAMP    := $(VENV)/.installed
+DATA_DIR ?= .ordersaga
+ORDERS   ?= 500
+SEED     ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test test-all faults chaos planted-bugs lint types clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## push real orders through everything, then audit what remains
+	$(BIN)/ordersaga demo
+
+up: $(STAMP) ## start everything on this machine, until Ctrl-C
+	$(BIN)/ordersaga up --data-dir $(DATA_DIR)
+
+test: $(STAMP) ## the tests, but for the slow ones
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(STAMP) ## all tests, with coverage
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+faults: $(STAMP) ## every fault at every step, as a table
+	$(BIN)/python -m tests.faults
+
+chaos: $(STAMP) ## kill every part again and again under orders, then audit (ORDERS=, SEED=)
+	$(BIN)/ordersaga chaos --orders $(ORDERS) --seed $(SEED)
+
+planted-bugs: $(STAMP) ## plants each known mistake in a copy; its test must catch it
+	$(BIN)/python -m tests.planted
+
+lint: $(STAMP) ## style and mistakes (ruff)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## types (mypy --strict)
+	$(BIN)/mypy
+
+clean: ## remove .venv, caches, and the local stack's data
+	@if [ -x $(BIN)/ordersaga ]; then $(BIN)/ordersaga purge --data-dir $(DATA_DIR); fi
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Made anew only when what is installed changes.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --editable '.[local,dev]' --constraint constraints.txt
+	@touch $@

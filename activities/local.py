@@ -1,0 +1,42 @@
+"""The local lane: transactions of our own site, run within the workflow's own task."""
+
+from __future__ import annotations
+
+from temporalio import activity
+
+from activities.steps import Because, Decide, HoldOwnSite
+from ordersaga.order import Decision, Standing, Vote
+from ordersaga.ports import OwnSite
+
+
+class OwnSiteActivities:
+    """Each ends within 2 s or is cut off: a long local activity would delay cancels."""
+
+    def __init__(self, own_site: OwnSite) -> None:
+        self._own_site = own_site
+
+    @activity.defn
+    async def hold_own_site(self, ask: HoldOwnSite) -> tuple[Vote, ...]:
+        return await self._own_site.hold(ask.order_id, ask.steps)
+
+    @activity.defn
+    async def decide_order(self, ask: Decide) -> Decision:
+        return await self._own_site.decide(
+            ask.order_id, ask.objection, nothing_else=ask.nothing_else
+        )
+
+    @activity.defn
+    async def close_order(self, order_id: str) -> Standing:
+        return await self._own_site.close(order_id)
+
+    @activity.defn
+    async def open_reversal(self, ask: Because) -> None:
+        await self._own_site.open_reversal(ask.order_id, ask.reason)
+
+    @activity.defn
+    async def reverse_own_site(self, order_id: str) -> Standing:
+        return await self._own_site.reverse(order_id)
+
+    @activity.defn
+    async def refuse_cancel(self, ask: Because) -> None:
+        await self._own_site.refuse_cancel(ask.order_id, ask.reason)

@@ -1,0 +1,99 @@
+"""What activities are asked with: references, never personal data; and what makes a person look."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+from temporalio import activity
+
+from ordersaga import keys
+from ordersaga.errors import Unavailable
+from ordersaga.keys import Step
+from ordersaga.order import PaymentPlan, Refusal
+from ordersaga.ports import Records
+
+TRIES_BEFORE_ATTENTION: Final = (
+    5  # three may be a hiccup; by the fifth some ten seconds have passed
+)
+
+
+@dataclass(frozen=True)
+class HoldOwnSite:
+    """Hold these steps of our own site."""
+
+    order_id: str
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Decide:
+    """Decide: `confirm` unless there is an objection. `nothing_else`: no remote step was begun."""
+
+    order_id: str
+    objection: Refusal | None
+    nothing_else: bool
+
+
+@dataclass(frozen=True)
+class Because:
+    """An order, and why."""
+
+    order_id: str
+    reason: Refusal
+
+
+@dataclass(frozen=True)
+class PaymentStep:
+    """One payment of one order."""
+
+    order_id: str
+    payment: PaymentPlan
+
+    @property
+    def step(self) -> Step:
+        """Holding and taking it; and the undo of that."""
+        return Step(self.order_id, keys.payment_step(self.payment.id))
+
+    @property
+    def refund(self) -> Step:
+        """Giving it back after `confirm`."""
+        return Step(self.order_id, keys.refund_step(self.payment.id))
+
+
+@dataclass(frozen=True)
+class ParcelStep:
+    """The parcel of one order. `in_undo`: nobody was told to come, so a cancel takes no no."""
+
+    order_id: str
+    shipment_id: str
+    in_undo: bool = False
+
+    @property
+    def step(self) -> Step:
+        """Booking it; and the undo of that."""
+        return Step(self.order_id, keys.parcel_step(self.shipment_id))
+
+    @property
+    def release(self) -> Step:
+        """Telling the carrier to come."""
+        return Step(self.order_id, keys.release_step(self.shipment_id))
+
+
+@asynccontextmanager
+async def calling_a_person(records: Records, step: Step) -> AsyncIterator[None]:
+    """Around a step that is retried without end: from the fifth failure on it calls a person.
+
+    The failure is raised all the same, and the retries go on.
+    """
+    try:
+        yield
+    except Exception as error:
+        tries = activity.info().attempt
+        if tries >= TRIES_BEFORE_ATTENTION:
+            with suppress(Unavailable):  # then the next failure raises it
+                what = f"{type(error).__name__}: {error}"
+                await records.raise_attention(step.order_id, step.name, what, tries)
+        raise

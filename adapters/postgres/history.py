@@ -1,0 +1,135 @@
+"""The one way an order's row, payments, history and outbox are written: at once, under its lock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import asyncpg
+from pydantic import JsonValue
+
+from adapters.postgres.pool import Connection, load_queries
+from ordersaga.errors import DatabaseUnavailable
+from ordersaga.history import Happening, OrderState, PaymentState, advance
+
+_sql = load_queries("history")
+
+CHANGES_CHANNEL = "order_changed"  # NOTIFY: '{order_id} {version} {status} {payment_status}'
+
+
+class OrderMissing(LookupError):
+    """No order of that id: a caller's bug, since ids come from our own tables."""
+
+
+@dataclass(frozen=True)
+class LockedOrder:
+    """An order under its row lock, as a step of our site needs it."""
+
+    id: str
+    tenant: str
+    customer_id: str
+    currency: str
+    total: int
+    state: OrderState
+    payments: tuple[Mapping[str, JsonValue], ...]  # rows of `payments`
+    demand: tuple[tuple[str, int], ...]  # (sku, quantity), each SKU once, sorted
+    shipment: Mapping[str, JsonValue]
+    is_reserved: bool  # every SKU of it, and nothing else
+    cancel_requested: bool
+
+
+async def lock_order(connection: Connection, order_id: str) -> LockedOrder:
+    """Takes the order's lock. Raises `OrderMissing`."""
+    if await _sql.lock_order(connection, order_id=order_id) is None:
+        raise OrderMissing(order_id)
+    row = await _sql.read_locked_order(connection, order_id=order_id)
+    return LockedOrder(
+        id=row["id"],
+        tenant=row["tenant"],
+        customer_id=row["customer_id"],
+        currency=row["currency"],
+        total=row["total"],
+        state=_state(row),
+        payments=tuple(row["payments"]),
+        demand=tuple((d["sku"], d["quantity"]) for d in row["demand"]),
+        shipment=row["shipment"],
+        is_reserved=row["reserved"] == len(row["demand"]),
+        cancel_requested=row["cancel_requested"],
+    )
+
+
+def _state(row: asyncpg.Record) -> OrderState:
+    return OrderState(
+        status=row["status"],
+        payment_status=row["payment_status"],
+        fulfillment_status=row["fulfillment_status"],
+        payments=tuple(
+            PaymentState(
+                id=p["id"],
+                amount=p["amount"],
+                status=p["status"],
+                captured=p["captured"],
+                refunded=p["refunded"],
+                failure_code=p["failure_code"],
+            )
+            for p in row["payments"]
+        ),
+        failure=row["failure"],
+        attention=row["attention"],
+        version=row["version"],
+        paid_at=row["paid_at"],
+        confirmed_at=row["confirmed_at"],
+        shipped_at=row["shipped_at"],
+        delivered_at=row["delivered_at"],
+        completed_at=row["completed_at"],
+    )
+
+
+async def record(
+    connection: Connection,
+    order: LockedOrder,
+    *happenings: Happening,
+    occurred_at: datetime | None = None,
+) -> LockedOrder:
+    """Writes what happened and returns the order as it is then. Writes nothing for nothing.
+
+    Raises `IllegalMove` before anything is written.
+    """
+    if not happenings:
+        return order
+    at = occurred_at or datetime.now(UTC)
+    before, state, facts = order.state, order.state, []
+    for happening in happenings:
+        state, fact = advance(state, happening, at)
+        facts.append(fact)
+    moved = [p for p in state.payments if p not in before.payments]
+    row = await _sql.record(
+        connection,
+        order_id=order.id,
+        version_before=before.version,
+        status=state.status,
+        payment_status=state.payment_status,
+        fulfillment_status=state.fulfillment_status,
+        failure=state.failure,
+        attention=state.attention,
+        paid_at=state.paid_at,
+        confirmed_at=state.confirmed_at,
+        shipped_at=state.shipped_at,
+        delivered_at=state.delivered_at,
+        completed_at=state.completed_at,
+        payment_ids=[p.id for p in moved],
+        payment_states=[p.status for p in moved],
+        captured=[p.captured for p in moved],
+        refunded=[p.refunded for p in moved],
+        failure_codes=[p.failure_code for p in moved],
+        occurred_at=at,
+        types=[f.type for f in facts],
+        machines=[f.machine for f in facts],
+        from_states=[f.from_state for f in facts],
+        to_states=[f.to_state for f in facts],
+        data=[dict(f.data) for f in facts],
+    )
+    if row is None or row["version"] != state.version:
+        raise DatabaseUnavailable(f"{order.id} moved on under its lock")
+    return replace(order, state=state)

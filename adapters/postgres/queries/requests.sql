@@ -1,0 +1,42 @@
+-- name: add_request!
+-- Stored before anybody is told of it.
+insert into order_requests (id, order_id, kind, body, requested_by)
+values (:id, :order_id, :kind, :body, :requested_by);
+
+-- name: add_payments!
+-- Payments of an order that had none. Their tokens are here and nowhere else.
+insert into payments (id, order_id, position, method, token, amount, status)
+select p.id, :order_id, p.n, p.method, p.token, p.amount, :payment_begins
+  from unnest(:payment_ids::text[], :methods::text[], :tokens::text[], :amounts::bigint[])
+       with ordinality as p (id, method, token, amount, n);
+
+-- name: read_terms^
+-- What an order says that never changes.
+select currency, total from orders where tenant = :tenant and id = :order_id;
+
+-- name: read_answer$
+-- Null: nobody has answered it yet.
+select answer from order_requests where id = :id;
+
+-- name: find_undelivered
+-- Requests that their workflows have not heard, or heard long ago and not answered; the longest first.
+-- A workflow takes each once, however often it is delivered.
+select r.id, r.order_id, r.kind, r.body, r.requested_by,
+       o.status in ('rejected', 'canceled', 'completed', 'returned') as is_final
+  from order_requests r join orders o on o.id = r.order_id
+ where r.answer is null
+   and coalesce(r.delivered_at + make_interval(secs => :again_after_s),
+                r.requested_at + make_interval(secs => :older_than_s)) < now()
+ order by coalesce(r.delivered_at, r.requested_at) limit :limit;
+
+-- name: mark_delivered!
+-- Its workflow has it, in its history. A cancel is answered by the saga, where it takes effect; others are done.
+update order_requests
+   set delivered_at = now(),
+       answer = case when kind = 'cancel' then answer else coalesce(answer, 'accepted') end,
+       answered_at = case when kind = 'cancel' then answered_at else coalesce(answered_at, now()) end
+ where id = :id;
+
+-- name: refuse!
+-- Its order ended before anybody heard of it.
+update order_requests set answer = 'refused', answered_at = now() where id = :id and answer is null;

@@ -1,0 +1,61 @@
+-- name: write_decision$
+-- The pivot: one row an order, by whoever comes first. No row back: it was written before.
+insert into decisions (order_id, decision, failure) values (:order_id, :decision, :failure)
+on conflict do nothing
+returning decision;
+
+-- name: read_decision^
+-- What was decided, by whomever; why is null for a confirm.
+select decision, failure from decisions where order_id = :order_id;
+
+-- name: answer_requests!
+-- Every open request of this kind gets the same answer.
+update order_requests set answer = :answer, answered_at = now()
+ where order_id = :order_id and kind = :kind and answer is null;
+
+-- name: read_payment^
+-- One payment at a provider, with what its gateway needs to know of its order.
+select p.id, p.order_id, p.method, p.token, p.amount, p.status, p.captured, p.refunded, p.provider_ref,
+       o.currency, o.customer_id
+  from payments p join orders o on o.id = p.order_id
+ where p.id = :payment_id;
+
+-- name: keep_reference$
+-- Under the order's lock, unless the step was undone: then nothing may be asked by this reference.
+update payments p set provider_ref = coalesce(provider_ref, :reference)
+ where p.id = :payment_id
+   and not exists (select from fence f
+                    where f.order_id = :order_id and f.step = :step and f.generation = :generation
+                      and f.op = 'undo')
+returning provider_ref;
+
+-- name: set_next_action!
+-- What the payer has to do, as the provider says it.
+-- What the payer has to do; null when he has done it, or need not any more.
+update payments set next_action = :next_action
+ where id = :payment_id and next_action is distinct from :next_action;
+
+-- name: read_parcel^
+-- What a carrier is told of a parcel: nothing personal.
+select s.id, s.order_id, s.carrier, s.service, o.country
+  from shipments s join orders o on o.id = s.order_id
+ where s.id = :shipment_id;
+
+-- name: set_tracking_number!
+-- The carrier's name for the parcel; the same for every booking by its key.
+update shipments set tracking_number = :tracking_number where id = :shipment_id;
+
+-- name: set_released!
+-- The first time counts.
+update shipments set released_at = coalesce(released_at, now()) where id = :shipment_id;
+
+-- name: lock_status$
+-- The order's lock, and its status as it is under it: a statement that waited for a row sees it fresh.
+select status from orders where id = :order_id for update;
+
+-- name: is_given_up$
+-- Whether an operator skipped this step, and its workflow has not heard of it yet, or a moment ago.
+select exists (select from order_requests
+                where order_id = :order_id and kind = 'attention'
+                  and body ->> 'step' = :step::text and body ->> 'action' = 'skip'
+                  and (answer is null or answered_at > now() - make_interval(secs => :echo_s)));

@@ -1,0 +1,157 @@
+"""The HTTP API: routes, what they work with, and how every refusal is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Final
+
+import asyncpg
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route
+
+from adapters import temporal
+from adapters.postgres.changes import OrderChanges
+from adapters.postgres.idempotency import IdempotencyMismatch, RequestInFlight
+from adapters.postgres.pool import connect_pool
+from adapters.temporal import OrderWorkflows
+from api import openapi, problems
+from api.auth import KnownKeys
+from api.bodies import to_pointer
+from api.edge import Edge
+from api.problems import FieldError, Problem
+from api.routes import accounts, health, orders, requests, stock
+from api.services import Services
+from ordersaga.config import Settings
+from ordersaga.errors import IllegalMove, Unavailable
+
+log = structlog.get_logger(__name__)
+
+APPLICATION_NAME: Final = "ordersaga-api"
+
+DESCRIPTION: Final = """Orders as durable sagas: all of it happens, or none of it remains.
+
+Money is integer minor units of an ISO 4217 currency; times are RFC 3339 in UTC. Every POST takes an
+`Idempotency-Key`: the same key and body again give the same thing, once. Every refusal is a problem
+of RFC 9457 with a stable `code`."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """An application that connects when it starts and disconnects when it stops."""
+    app = FastAPIOffline(
+        title="ordersaga",
+        version="1",
+        description=DESCRIPTION,
+        lifespan=_lifespan(settings),
+        redirect_slashes=False,
+        redoc_url=None,
+    )
+    for router in (orders.router, requests.router, stock.router, accounts.router, health.router):
+        app.router.routes.extend(router.routes)  # flat, so that a route knows its whole path
+    app.add_middleware(Edge)
+    for kind in _REFUSALS:
+        app.add_exception_handler(kind, _refuse)
+    app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]
+    return app
+
+
+def _lifespan(
+    settings: Settings,
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_services(settings) as services:
+            app.state.services = services
+            yield
+
+    return lifespan
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Connections of one process. Temporal may be away; PostgreSQL may not."""
+    pool = await connect_pool(
+        settings.database_url,
+        size=settings.database_pool_size,
+        application_name=APPLICATION_NAME,
+    )
+    changes = OrderChanges(settings.database_url, application_name=APPLICATION_NAME)
+    listening = asyncio.create_task(changes.listen())
+    try:
+        yield Services(
+            settings=settings,
+            pool=pool,
+            changes=changes,
+            workflows=OrderWorkflows(await temporal.connect(), settings),
+            known_keys=KnownKeys(pool),
+        )
+    finally:
+        listening.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await listening
+        await pool.close()
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    problem = _to_problem(error)
+    if problem.kind.code == "method_not_allowed":
+        problem.headers["Allow"] = ", ".join(sorted(_methods_of(request)))
+    return problems.answer(problem)
+
+
+def _methods_of(request: Request) -> set[str]:
+    """All that this path takes: the router itself names those of one route only."""
+    routes: list[BaseRoute] = request.app.routes
+    return {
+        method
+        for route in routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] != Match.NONE
+        for method in route.methods or ()
+    }
+
+
+def _to_problem(error: Exception) -> Problem:
+    """What was raised in a request, in the API's words."""
+    match error:
+        case Problem():
+            return error
+        case RequestValidationError():  # of what FastAPI itself reads: queries
+            return problems.invalid(
+                *(FieldError(to_pointer(fault["loc"]), fault["msg"]) for fault in error.errors())
+            )
+        case HTTPException():  # of the router
+            return problems.of_status(error.status_code)
+        case IllegalMove():
+            detail = f"an order that is {error.state} takes no {error.move} now"
+            return Problem("illegal_move", detail, allowed=error.allowed)
+        case RequestInFlight():
+            return Problem("request_in_flight", "one with this Idempotency-Key is not done yet")
+        case IdempotencyMismatch():
+            return Problem("idempotency_mismatch", "it came with another body before")
+        case Unavailable():
+            log.warning("request.unavailable", error=str(error))
+            return Problem("unavailable", "try again in a moment: nothing is half done")
+    # The last net: what PostgreSQL cannot store should have been refused by name before.
+    log.error("request.unstorable", error=type(error).__name__)
+    return Problem("invalid_request", "the request has a value that cannot be stored")
+
+
+_REFUSALS: Final = (
+    Problem,
+    RequestValidationError,
+    HTTPException,
+    IllegalMove,
+    RequestInFlight,
+    IdempotencyMismatch,
+    Unavailable,
+    asyncpg.DataError,
+)

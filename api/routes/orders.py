@@ -1,0 +1,209 @@
+"""Orders: accepted, read, listed, and their history."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import structlog
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from adapters.postgres.api_keys import ORDERS_READ, ORDERS_WRITE
+from adapters.postgres.idempotency import Claim, claim_key, hash_body
+from adapters.postgres.orders import (
+    LAST_ID,
+    OrderFilter,
+    StoredOrder,
+    accept_order,
+    launch_of,
+    list_order_ids,
+    read_events,
+    read_orders,
+)
+from adapters.postgres.pool import reading, transaction
+from api.auth import Reader, Writer
+from api.bodies import is_storable, parse_body, read_body
+from api.checks import check_order
+from api.headers import IdempotencyKey, Preference, Preferred
+from api.models import OrderBody, OrderListQuery
+from api.openapi import make_router, operation
+from api.problems import FieldError, invalid
+from api.rendering import json_response, order_path, render_event, render_order
+from api.services import Services, services_of
+from api.views import EventList, OrderPage, OrderView
+from api.waiting import Patience, find_order, is_settled, no_such_order, wait_until_settled
+from ordersaga.errors import EngineUnavailable
+from ordersaga.order import NewOrder
+
+log = structlog.get_logger(__name__)
+router = make_router("orders")
+
+ACCEPT_ROUTE: Final = "POST /v1/orders"
+_ORDER_ID = re.compile(r"ord_[0-9A-HJKMNP-TV-Z]{26}")
+
+
+@router.post(
+    "/orders",
+    status_code=201,
+    summary="Place an order",
+    **operation({201: OrderView, 202: OrderView}, scope=ORDERS_WRITE, body=OrderBody, has_key=True),
+)
+async def place_order(
+    request: Request, caller: Writer, key: IdempotencyKey, preference: Preferred
+) -> Response:
+    """Answers once the order is decided, also when it is rejected: it exists and says why.
+
+    Earlier, as it is by then, when `Prefer: wait` runs out, or when only somebody outside can move
+    it: a payer (`payment_status` `requires_action`), or a buyer who has not said how to pay.
+    Whatever was answered 2xx is decided in the end.
+    """
+    services = services_of(request)
+    patience = Patience.of(preference.wait_s)
+    raw = await read_body(request)
+    order = check_order(
+        parse_body(OrderBody, raw),
+        tenant=caller.tenant,
+        now=datetime.now(UTC),
+        patience_s=services.settings.payer_patience_s,
+    )
+    claim = Claim(
+        tenant=caller.tenant,
+        route=ACCEPT_ROUTE,
+        key=key,
+        body_hash=hash_body(raw),
+        resource=order.id,
+    )
+    async with services.changes.watch(order.id) as watch:
+        async with transaction(services.pool) as connection:
+            earlier = await claim_key(connection, claim)
+            if earlier is None:
+                await accept_order(connection, order)
+        if earlier is None:
+            await _start(services, order)
+            stored = await wait_until_settled(
+                services,
+                watch,
+                patience,
+                tenant=caller.tenant,
+                order_id=order.id,
+                pays_later=not order.payments and order.total > 0,
+            )
+            return _placed(services, stored, preference, is_replay=False)
+    async with services.changes.watch(earlier) as watch:
+        stored = await find_order(services, tenant=caller.tenant, order_id=earlier)
+        if not is_settled(stored):
+            stored = await wait_until_settled(
+                services, watch, patience, tenant=caller.tenant, order_id=earlier
+            )
+    return _placed(services, stored, preference, is_replay=True)
+
+
+@router.get(
+    "/orders",
+    summary="List orders",
+    **operation({200: OrderPage}, scope=ORDERS_READ, refusals=["invalid_request"]),
+)
+async def list_orders(
+    request: Request, caller: Reader, query: Annotated[OrderListQuery, Query()]
+) -> Response:
+    """Newest first. `next_cursor`, given back as `cursor`, is the next page."""
+    services = services_of(request)
+    if query.customer_id is not None and not is_storable(query.customer_id):
+        raise invalid(FieldError("/query/customer_id", "has a character that cannot be stored"))
+    shown = OrderFilter(
+        status=query.status,
+        payment_status=query.payment_status,
+        fulfillment_status=query.fulfillment_status,
+        customer_id=query.customer_id,
+        attention=query.attention,
+        created_after=query.created_after,
+    )
+    before = LAST_ID if query.cursor is None else _read_cursor(query.cursor)
+    async with reading(services.pool) as connection:
+        ids = await list_order_ids(
+            connection, tenant=caller.tenant, shown=shown, before=before, limit=query.limit + 1
+        )
+        page = ids[: query.limit]
+        orders = await read_orders(connection, tenant=caller.tenant, order_ids=page)
+    return json_response(
+        {
+            "orders": [_render(services, order) for order in orders],
+            "next_cursor": _cursor(page[-1]) if len(ids) > len(page) else None,
+        }
+    )
+
+
+@router.get(
+    "/orders/{order_id}",
+    summary="One order",
+    **operation({200: OrderView}, scope=ORDERS_READ, refusals=["not_found"]),
+)
+async def get_order(request: Request, caller: Reader, order_id: str) -> Response:
+    """As it is now."""
+    services = services_of(request)
+    order = await find_order(services, tenant=caller.tenant, order_id=order_id_of(order_id))
+    return json_response(_render(services, order))
+
+
+@router.get(
+    "/orders/{order_id}/events",
+    summary="What happened to an order",
+    **operation({200: EventList}, scope=ORDERS_READ, refusals=["not_found"]),
+)
+async def get_events(request: Request, caller: Reader, order_id: str) -> Response:
+    """The whole history, oldest first; `sequence` counts from 1 without gaps."""
+    services = services_of(request)
+    async with reading(services.pool) as connection:
+        events = await read_events(connection, tenant=caller.tenant, order_id=order_id_of(order_id))
+    if not events:
+        raise no_such_order()
+    return json_response({"events": [render_event(event) for event in events]})
+
+
+def order_id_of(text: str) -> str:
+    """Whatever does not look like an order's id is none: a 404."""
+    if _ORDER_ID.fullmatch(text) is None:
+        raise no_such_order()
+    return text
+
+
+async def _start(services: Services, order: NewOrder) -> None:
+    """The order stands whether this works or not: a sweep starts what was not started."""
+    try:
+        await services.workflows.start(launch_of(order, services.settings))
+    except EngineUnavailable as error:
+        log.warning("order.not_started", order_id=order.id, error=str(error))
+
+
+def _placed(
+    services: Services, order: StoredOrder, preference: Preference, *, is_replay: bool
+) -> Response:
+    is_later = preference.respond_async and not (preference.wait_s and is_settled(order))
+    headers = {"Location": order_path(order.id), "Preference-Applied": preference.applied}
+    if is_replay:
+        headers["Idempotency-Replayed"] = "true"
+    return json_response(_render(services, order), status=202 if is_later else 201, headers=headers)
+
+
+def _render(services: Services, order: StoredOrder) -> dict[str, object]:
+    return render_order(order, workflow_pages=services.workflow_pages)
+
+
+def _cursor(order_id: str) -> str:
+    return base64.urlsafe_b64encode(order_id.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> str:
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        order_id = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, UnicodeError):
+        order_id = ""
+    if _ORDER_ID.fullmatch(order_id) is None:
+        raise invalid(FieldError("/query/cursor", "is no cursor of ours"))
+    return order_id

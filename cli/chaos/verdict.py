@@ -1,0 +1,97 @@
+"""What callers were told, against what became of their orders. The audit judges all else."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from adapters.postgres.unrest import Ending
+from cli.chaos.courier import Request
+from cli.chaos.faults import CHAOS_FAULTS, OUT_OF_PATIENCE
+from cli.traffic.draw import SCARCE_GOODS
+from cli.traffic.orders import PlayedOrder
+from cli.traffic.tally import outcome_of
+from ordersaga.audit import Violation
+from ordersaga.order import CANCELED
+
+ORDER: Final = "order"  # kinds of requests
+CANCEL: Final = "cancel"
+
+ANSWERED: Final = "chaos.answered"  # every request has an answer in the end
+SINGLE: Final = "chaos.single"  # one order for each reference that was accepted, none for others
+TRUE: Final = "chaos.true"  # all answers under one key name one order: the one that is there
+HEARD: Final = "chaos.heard"  # a cancel that was accepted took effect
+AS_DRAWN: Final = "chaos.as_drawn"  # a declined order is never confirmed, and the like
+
+_FAULTS: Final = {fault.name: fault for fault in CHAOS_FAULTS}
+
+
+def judge_requests(requests: Sequence[Request], endings: Sequence[Ending]) -> Iterator[Violation]:
+    """No order doubled, none lost, and nobody told otherwise."""
+    orders: dict[str, list[str]] = defaultdict(list)
+    for ending in endings:
+        orders[ending.reference].append(ending.id)
+    for request in requests:
+        there = orders.get(request.reference, [])
+        if not request.is_answered:
+            yield Violation(ANSWERED, request.reference, f"the {request.kind} has no answer")
+        if request.kind == ORDER:
+            yield from _is_single(request, there)
+        elif request.orders - set(there):
+            yield _told_otherwise(request, there)
+    placed = {request.reference for request in requests if request.kind == ORDER}
+    for reference in orders.keys() - placed:
+        yield Violation(SINGLE, reference, "an order that nobody placed")
+
+
+def _is_single(request: Request, there: list[str]) -> Iterator[Violation]:
+    if len(there) > 1:
+        yield Violation(SINGLE, request.reference, f"one request made {', '.join(there)}")
+    if request.orders and not there:
+        yield Violation(SINGLE, request.reference, "accepted, and there is no such order")
+    if not request.orders and there and request.refusal is not None:
+        yield Violation(SINGLE, request.reference, f"refused, and yet {there[0]} is there")
+    if request.orders and there and request.orders != set(there):
+        yield _told_otherwise(request, there)
+
+
+def _told_otherwise(request: Request, there: list[str]) -> Violation:
+    told = ", ".join(sorted(request.orders))
+    return Violation(
+        TRUE, request.reference, f"the {request.kind} was answered with {told}, not {there}"
+    )
+
+
+def judge_endings(
+    orders: Mapping[str, PlayedOrder], requests: Sequence[Request], endings: Sequence[Ending]
+) -> Iterator[Violation]:
+    """Each order ends as it was drawn, or was given up for a reason that chaos may give.
+
+    `orders`: by reference. No parcel is ever handed over here, so no cancel can be refused.
+    """
+    asked = {request.reference for request in requests if request.kind == CANCEL}
+    accepted = {r.reference for r in requests if r.kind == CANCEL and r.orders}
+    for ending in endings:
+        order = orders.get(ending.reference)
+        outcome, reason = outcome_of(ending.status), ending.reason or ""
+        if order is None or outcome == "undecided":
+            continue
+        if outcome == "confirmed" and ending.reference in accepted:
+            detail = "its cancel was accepted, and it is confirmed"
+            yield Violation(HEARD, ending.reference, detail, ending.id)
+        given_up = reason in OUT_OF_PATIENCE or (reason == CANCELED and ending.reference in asked)
+        if not (outcome == "canceled" and given_up) and not _is_as_drawn(order, outcome, reason):
+            drawn = order.story.fault or "no fault"
+            detail = f"drawn with {drawn}, and {outcome} for {reason or 'no reason'}"
+            yield Violation(AS_DRAWN, ending.reference, detail, ending.id)
+
+
+def _is_as_drawn(order: PlayedOrder, outcome: str, reason: str) -> bool:
+    fault = _FAULTS.get(order.story.fault)
+    if fault is None:
+        scarce = any(line.sku in SCARCE_GOODS for line in order.body.lines)
+        return outcome == "confirmed" or (scarce and reason == "out_of_stock")
+    if fault.changes_mind and outcome == "confirmed":
+        return True  # whose buyer never learned its id, and so did not cancel it
+    return outcome == fault.ends and (not fault.reasons or reason in fault.reasons)

@@ -1,0 +1,33 @@
+"""`ordersaga worker` and `ordersaga api`: one program each, to run alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from cli import environment
+
+
+def worker() -> None:
+    """Run the worker alone, against TEMPORAL_* and ORDERSAGA_DATABASE_URL."""
+    environment.settings()
+    _become("worker", env={})
+
+
+def api(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="TCP port to listen on.", min=1, max=65535)] = 8000,
+) -> None:
+    """Run the HTTP API alone, against TEMPORAL_* and ORDERSAGA_DATABASE_URL."""
+    environment.settings()
+    _become("api", env={"ORDERSAGA_API_HOST": host, "ORDERSAGA_API_PORT": str(port)})
+
+
+def _become(module: str, *, env: dict[str, str]) -> NoReturn:
+    """This process turns into it: signals, exit code and pid are the program's own."""
+    # -P: a directory of that name where we were started is not ours.
+    argv = [sys.executable, "-P", "-m", module]
+    os.execve(sys.executable, argv, {**os.environ, **env})  # noqa: S606 - no shell is wanted

@@ -1,0 +1,127 @@
+"""Our own programs as parts of the stack: sandbox provider and carrier, worker, API."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from cli.environment import faults_of
+from cli.stack.errors import StackError
+from cli.stack.ports import HOST
+from cli.stack.processes import Child, Program, http_status
+from cli.stack.temporal import NAMESPACE
+from ordersaga.config import ENV_PREFIX, Settings
+
+LOCAL_DEFAULTS: Mapping[str, object] = {
+    "payer_poll_s": 2,  # whoever plays a slip's payer by hand wants to see it
+}
+WORKER_STOP_PATIENCE_S = 12.0  # it gives its activities 10 s to end
+
+
+def provider_program(
+    *, port: int, data_dir: Path, log: Path, key: str, env: Mapping[str, str]
+) -> Program:
+    # As strict as Stripe about parameters that its current version has removed.
+    strict = ("--refuse-removed-params",)
+    return _sandbox(
+        "provider", port=port, data_dir=data_dir, log=log, key=key, env=env, options=strict
+    )
+
+
+def carrier_program(
+    *, port: int, data_dir: Path, log: Path, key: str, env: Mapping[str, str]
+) -> Program:
+    return _sandbox("carrier", port=port, data_dir=data_dir, log=log, key=key, env=env)
+
+
+def _sandbox(
+    name: str,
+    *,
+    port: int,
+    data_dir: Path,
+    log: Path,
+    key: str,
+    env: Mapping[str, str],
+    options: tuple[str, ...] = (),
+) -> Program:
+    async def is_ready(_: Child) -> bool:
+        return await http_status(host=HOST, port=port, path="/healthz") == 200
+
+    books = str(data_dir / f"{name}.db")
+    where = ("--port", str(port), "--books", books, "--key", key)
+    return Program(
+        name=name,
+        argv=(*_python_module(f"sandbox.{name}"), *where, *options),
+        env=env,
+        log=log,
+        is_ready=is_ready,
+    )
+
+
+def worker_program(*, log: Path, env: Mapping[str, str]) -> Program:
+    async def is_ready(child: Child) -> bool:
+        return child.has_said("worker ready")
+
+    return Program(
+        name="worker",
+        argv=_python_module("worker"),
+        env=env,
+        log=log,
+        is_ready=is_ready,
+        stop_patience_s=WORKER_STOP_PATIENCE_S,
+    )
+
+
+def api_program(*, port: int, log: Path, env: Mapping[str, str]) -> Program:
+    async def is_ready(_: Child) -> bool:
+        return await http_status(host=HOST, port=port, path="/readyz") == 200
+
+    return Program(
+        name="api",
+        argv=_python_module("api"),
+        env={**env, "ORDERSAGA_API_HOST": HOST, "ORDERSAGA_API_PORT": str(port)},
+        log=log,
+        is_ready=is_ready,
+    )
+
+
+def _python_module(module: str) -> tuple[str, ...]:
+    # -P: a directory named `api` or `worker` where we were started is not ours.
+    return (sys.executable, "-P", "-m", module)
+
+
+def environment(base: Mapping[str, str], *, settings: Settings, temporal: str) -> dict[str, str]:
+    """The caller's environment, but for what decides where the stack's parts are."""
+    ours = ("TEMPORAL_", ENV_PREFIX)
+    kept = {name: value for name, value in base.items() if not name.startswith(ours)}
+    no_proxy = ",".join(filter(None, [kept.get("NO_PROXY"), kept.get("no_proxy"), HOST]))
+    return {
+        **kept,
+        **settings.to_env(),
+        "TEMPORAL_ADDRESS": temporal,
+        "TEMPORAL_NAMESPACE": NAMESPACE,
+        "TEMPORAL_CONFIG_FILE": os.devnull,
+        "NO_PROXY": no_proxy,
+        "no_proxy": no_proxy,
+        "PYTHONUNBUFFERED": "1",  # a log line is in the log when it happens
+    }
+
+
+def settings_for(base: Mapping[str, str], ours: Mapping[str, object]) -> Settings:
+    """The local stack's own defaults, the caller's `ORDERSAGA_*` over them, `ours` over both.
+
+    Raises StackError naming each wrong one.
+    """
+    callers = {
+        name: base[ENV_PREFIX + name.upper()]
+        for name in Settings.model_fields
+        if ENV_PREFIX + name.upper() in base
+    }
+    try:
+        return Settings.model_validate({**LOCAL_DEFAULTS, **callers, **ours})
+    except ValidationError as error:
+        raise StackError("; ".join(faults_of(error))) from None

@@ -1,0 +1,62 @@
+"""What runs where: for scripts (`--ready-file`) and for `ordersaga demo` and `audit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cli.stack.lock import is_locked
+
+READY_FILE = "ready.json"
+
+
+class Keys(BaseModel):
+    """API keys of the tenant `demo`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    write: str
+    read: str
+    ops: str
+
+
+class WebhookSecrets(BaseModel):
+    """What the payment provider and the carrier sign their messages with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    payments: str
+    carrier: str
+
+
+class Ready(BaseModel):
+    """A running stack. Addresses are URLs, but for Temporal's own, which is host:port."""
+
+    model_config = ConfigDict(frozen=True)
+
+    api: str
+    temporal: str
+    temporal_namespace: str
+    temporal_ui: str
+    database: str = Field(description="as the service's role")
+    database_owner: str = Field(description="as the role that owns the tables")
+    payment_provider: str
+    payment_provider_key: str
+    carrier: str
+    carrier_key: str
+    keys: Keys
+    webhook_secrets: WebhookSecrets
+    pids: dict[str, int]
+    data_dir: Path
+    database_dir: Path
+    logs: Path
+    start_s: dict[str, float] = Field(description="seconds each part took to start")
+
+
+def find_running(data_dir: Path) -> Ready | None:
+    """The stack that runs on this directory, if it is all there."""
+    path = data_dir / READY_FILE
+    if not path.exists() or not is_locked(data_dir):
+        return None
+    return Ready.model_validate_json(path.read_bytes())

@@ -1,0 +1,214 @@
+"""What an order is made of: as it is accepted, as its workflow sees it, and how it answers.
+
+Everything here is frozen data. Amounts are integer minor units of the order's one currency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal
+
+from pydantic import JsonValue
+
+from ordersaga import keys
+from ordersaga.methods import METHODS, OWN
+
+MERCHANT: Final = "merchant"  # the seller ships by himself: a parcel on our own site
+SANDBOX: Final = "sandbox"  # the carrier that comes with the product
+CARRIERS: Final = frozenset({MERCHANT, SANDBOX})
+
+
+@dataclass(frozen=True)
+class Line:
+    """So many units of one SKU. Two lines may name the same SKU."""
+
+    sku: str
+    quantity: int
+    unit_price: int
+    tax: int
+
+
+@dataclass(frozen=True)
+class PaymentPlan:
+    """One payment that the order asks for: no token, so that a workflow may see it."""
+
+    id: str
+    method: str
+    amount: int
+
+    @property
+    def step(self) -> str:
+        return keys.payment_step(self.id)
+
+    @property
+    def is_ours(self) -> bool:
+        return METHODS[self.method].site == OWN
+
+
+@dataclass(frozen=True)
+class NewPayment:
+    """A payment as the buyer gives it: with its provider's token or its voucher's code."""
+
+    plan: PaymentPlan
+    token: str | None
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """The one parcel of an order and who brings it."""
+
+    id: str
+    carrier: str
+    service: str
+
+    @property
+    def step(self) -> str:
+        return keys.parcel_step(self.id)
+
+    @property
+    def is_ours(self) -> bool:
+        return self.carrier == MERCHANT
+
+
+@dataclass(frozen=True)
+class NewOrder:
+    """An order as it is accepted. `customer` and `shipping_address` are personal data."""
+
+    id: str
+    tenant: str
+    customer_id: str
+    currency: str
+    total: int
+    shipping_fee: int
+    country: str
+    lines: tuple[Line, ...]
+    payments: tuple[NewPayment, ...]
+    parcel: Parcel
+    deadline: datetime
+    customer: Mapping[str, JsonValue]
+    shipping_address: Mapping[str, JsonValue]
+    metadata: Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True)
+class OrderTicket:
+    """What the workflow is started with: references, amounts and patience; nothing personal."""
+
+    order_id: str
+    currency: str
+    total: int
+    payments: tuple[PaymentPlan, ...]
+    parcel: Parcel
+    deadline: datetime  # until when it waits for its payer
+    outage_patience_s: int  # how long a hold or a charge is retried while its provider is away
+    payer_poll_s: int
+    undo_retry_cap_s: int
+    is_resumed: bool = False  # a workflow before this one was lost, and may have begun any step
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A ticket, and what Temporal's own pages show of the order. The customer id goes there hashed."""
+
+    ticket: OrderTicket
+    tenant: str
+    customer_id: str
+    units: int  # of all lines
+    country: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why an order does not go on: who said so, a stable code, a sentence for people."""
+
+    participant: str
+    code: str
+    detail: str
+
+    @property
+    def is_withdrawal(self) -> bool:
+        """Somebody asked, or a deadline passed: the order ends `canceled`, else `rejected`."""
+        return self.code in WITHDRAWALS
+
+
+CANCELED: Final = "canceled"
+# Why a customer cancels is his own words: kept with the request, never in history or in Temporal.
+CANCEL_ASKED: Final = Refusal("customer", CANCELED, "canceled by request")
+PAYMENT_EXPIRED: Final = "payment_expired"
+PROVIDER_UNAVAILABLE: Final = "provider_unavailable"
+WITHDRAWALS: Final = frozenset({CANCELED, PAYMENT_EXPIRED, PROVIDER_UNAVAILABLE})
+
+
+@dataclass(frozen=True)
+class Vote:
+    """A participant's answer to one step. An outage is no vote: it is an exception."""
+
+    step: str
+    answer: Literal["yes", "no", "waiting"]  # waiting: for its payer, so ask again
+    reference: str | None = None
+    refusal: Refusal | None = None
+
+    @classmethod
+    def yes(cls, step: str, reference: str | None = None) -> Vote:
+        return cls(step, "yes", reference)
+
+    @classmethod
+    def no(cls, step: str, refusal: Refusal) -> Vote:
+        return cls(step, "no", None, refusal)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where an order stands: its row's words."""
+
+    status: str
+    payment_status: str
+
+
+Verdict = Literal["confirm", "undo"]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The order's one decision row, whoever wrote it; and where the order stands by it."""
+
+    verdict: Verdict
+    failure: Refusal | None
+    standing: Standing
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the order ended: the workflow's result."""
+
+    order_id: str
+    status: str
+    failure: Refusal | None = None
+
+
+RequestKind = Literal["cancel", "pay", "attention"]
+
+
+@dataclass(frozen=True)
+class OrderRequest:
+    """What somebody asks of an order: stored first, then delivered to its workflow as an update."""
+
+    id: str
+    kind: RequestKind
+    requested_by: str
+    payments: tuple[PaymentPlan, ...] = ()  # of a `pay`
+    step: str = ""  # of an `attention`
+    action: Literal["", "retry", "skip"] = ""
+
+
+@dataclass(frozen=True)
+class Attention:
+    """What keeps failing and needs a person."""
+
+    step: str
+    error: str
+    tries: int
+    since: datetime
+    actions: tuple[str, ...] = field(default=("retry", "skip"))

@@ -1,0 +1,8 @@
+"""The sandbox: a payment provider and a carrier that the order service is tried against.
+
+Two programs with their own process, their own HTTP port and their own durable books. A demo, the
+tests and the audit compare the order service with these books, so nothing here imports the order
+service. They listen on loopback only: they hold play money and no secrets.
+"""
+
+from __future__ import annotations

@@ -1,0 +1,33 @@
+"""One running stack a session: real parts, short patience, so that a deadline is a matter of seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from cli.stack.stack import LocalStack
+
+SHORT_PATIENCE = {
+    "outage_patience_s": 15,  # longer than a killed worker's heartbeat time-out and three failures
+    "payer_patience_s": 6,
+    "payer_poll_s": 1,
+    "undo_retry_cap_s": 2,
+    "sweep_interval_s": 0.5,
+}
+
+
+@pytest.fixture(scope="session")
+async def stack() -> AsyncIterator[LocalStack]:
+    """Everything that `ordersaga up` starts, on free ports, its data removed at the end."""
+    home = Path(tempfile.mkdtemp(prefix="ordersaga-"))
+    await asyncio.to_thread(home.chmod, 0o711)  # where we are root, PostgreSQL runs as another user
+    async with LocalStack(
+        data_dir=home / "data", port=0, keep_data=False, settings=SHORT_PATIENCE
+    ) as running:
+        yield running
+    await asyncio.to_thread(shutil.rmtree, home)

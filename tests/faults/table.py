@@ -1,0 +1,251 @@
+"""The table: points × faults, and where a fault cannot happen, why. Data alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from tests.saga.shop import Json, card, payment
+
+Link = Literal["provider", "carrier"]
+Ends = tuple[str, str | None]  # status, failure code
+
+CONFIRMED: Final[Ends] = ("confirmed", None)
+CANCELED: Final[Ends] = ("canceled", "canceled")
+DECLINED: Final[Ends] = ("rejected", "capture_declined")
+UNSHIPPABLE: Final[Ends] = ("rejected", "shipping_refused")
+
+FIRST: Final = 400  # of two payments; the order's total is 1000
+
+CARD: Final = (card(),)
+WALLET: Final = (payment("alipay"),)
+CARD_AND_DECLINED: Final = (card("tok_ok", FIRST), card("tok_capture_declined"))
+WALLET_AND_DECLINED: Final = (payment("alipay", "tok_ok", FIRST), card("tok_capture_declined"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A place where an order can be hit.
+
+    `posted`: a request to the API. `own`: a transaction of our own site, run by `activity`. `remote`:
+    an `activity` that calls a provider or a carrier, then writes down the answer. `marker`: what the
+    transaction says that makes it stand. `call`: what is in the request that has the effect.
+    """
+
+    name: str
+    family: Literal["posted", "own", "remote"]
+    activity: str = ""
+    marker: str = ""
+    link: Link = "provider"
+    call: tuple[str, ...] = ()
+    payments: tuple[Json, ...] = CARD
+    doomed: tuple[Json, ...] = CARD_AND_DECLINED  # the same, but the order is undone afterwards
+    amount: int = 0  # of the one payment that is hit; 0: there is only one
+    service: str = "standard"
+    canceled_later: bool = False  # the buyer changes his mind once the order is confirmed
+    ends: Ends = CONFIRMED
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`kills`: what is killed while orders wait at `moment` of their point; together for all of them."""
+
+    name: str
+    says: str
+    kills: Literal["", "workers", "temporal", "postgres"] = ""
+    moment: Literal["", "before", "between", "after"] = ""
+
+
+POINTS: Final = (
+    Point(name="accept", family="posted"),
+    Point(name="local_hold", family="own", activity="hold_own_site", marker="stock.reserved"),
+    Point(
+        name="authorise",
+        family="remote",
+        activity="authorize_payment",
+        marker="payment.authorized",
+        call=("POST ", "/confirm "),
+    ),
+    Point(
+        name="book",
+        family="remote",
+        activity="book_parcel",
+        marker="parcel.booked",
+        link="carrier",
+        call=("PUT /parcels/",),
+    ),
+    Point(
+        name="charge",
+        family="remote",
+        activity="charge_payment",
+        marker="payment.captured",
+        call=("POST ", "/confirm "),
+        payments=WALLET,
+        doomed=WALLET_AND_DECLINED,
+    ),
+    Point(
+        name="capture",
+        family="remote",
+        activity="capture_payment",
+        marker="payment.captured",
+        call=("POST ", "/capture "),
+    ),
+    Point(name="decide", family="own", activity="decide_order", marker="order.confirmed"),
+    Point(
+        name="release",
+        family="remote",
+        activity="release_parcel",
+        marker="parcel.released",
+        link="carrier",
+        call=("POST /parcels/", "/release "),
+        doomed=CARD,
+    ),
+    Point(
+        name="undo_payment_held",
+        family="remote",
+        activity="undo_payment",
+        marker="payment.voided",
+        call=("POST ", "/cancel "),
+        service="ship_refused",
+        ends=UNSHIPPABLE,
+    ),
+    Point(
+        name="undo_payment_taken",
+        family="remote",
+        activity="undo_payment",
+        marker="payment.refunded",
+        call=("POST /v1/refunds ",),
+        payments=CARD_AND_DECLINED,
+        amount=FIRST,
+        ends=DECLINED,
+    ),
+    Point(
+        name="cancel_parcel",
+        family="remote",
+        activity="cancel_parcel",
+        marker="parcel.canceled",
+        link="carrier",
+        call=("POST /parcels/", "/cancel "),
+        payments=(card("tok_capture_declined"),),
+        ends=DECLINED,
+    ),
+    Point(
+        name="close",
+        family="own",
+        activity="close_order",
+        marker="order.rejected",
+        payments=CARD_AND_DECLINED,
+        ends=DECLINED,
+    ),
+    Point(
+        name="refund",
+        family="remote",
+        activity="refund_payment",
+        marker="payment.refunded",
+        call=("POST /v1/refunds ",),
+        canceled_later=True,
+        ends=CANCELED,
+    ),
+    Point(
+        name="restock",
+        family="own",
+        activity="reverse_own_site",
+        marker="stock.restocked",
+        canceled_later=True,
+        ends=CANCELED,
+    ),
+    Point(
+        name="outbox",  # of the decision to undo; `decide` is the one to confirm
+        family="own",
+        activity="decide_order",
+        marker="order.compensating",
+        payments=CARD_AND_DECLINED,
+        ends=DECLINED,
+    ),
+    Point(name="cancel", family="posted", canceled_later=True, ends=CANCELED),
+)
+
+FAULTS: Final = (
+    Fault("error_before_effect", "it fails twice before anything happens"),
+    Fault("lost_reply", "it happens, and the answer is lost"),
+    Fault("time_out", "it happens, and no answer comes for longer than anybody waits"),
+    Fault("duplicate", "it runs twice at once, and once more when all is over"),
+    Fault("late_after_undo", "it happened and was undone; then it arrives once more"),
+    Fault("undo_before_action", "it had not happened when it was undone; then it arrives"),
+    Fault("worker_killed_before_effect", "SIGKILL before it", "workers", "before"),
+    Fault("worker_killed_before_commit", "SIGKILL between effect and COMMIT", "workers", "between"),
+    Fault("worker_killed_after_commit", "SIGKILL before anybody is told", "workers", "after"),
+    Fault("temporal_killed", "it happens while the engine is dead", "temporal", "before"),
+    Fault("postgres_killed", "SIGKILL between effect and COMMIT", "postgres", "between"),
+    Fault("dropped_at_commit", "the line is cut before the COMMIT, then once more after it"),
+    Fault("slow", "it takes long, but not too long"),
+    Fault("poison", "what comes makes no sense: garbage, nothing, somebody else's"),
+)
+
+_NO_UNDO: Final = "It takes something back itself: nothing ever undoes it, so nothing comes after."
+_NO_PAYLOAD: Final = (
+    "Its only input is an order's id from our own workflow, its only answer our own transaction's: "
+    "there is nobody to send it nonsense."
+)
+
+NOT_APPLICABLE: Final[dict[tuple[str, str], str]] = {
+    **{
+        (point, fault): _NO_UNDO
+        for point in (
+            "undo_payment_held",
+            "undo_payment_taken",
+            "cancel_parcel",
+            "close",
+            "refund",
+            "restock",
+        )
+        for fault in ("late_after_undo", "undo_before_action")
+    },
+    **{
+        (point, "poison"): _NO_PAYLOAD
+        for point in ("local_hold", "decide", "close", "restock", "outbox")
+    },
+    ("accept", "undo_before_action"): "Nobody can undo an order whose id nobody knows yet.",
+    ("decide", "late_after_undo"): "One row, written once: a decided `confirm` is never undone.",
+    ("cancel", "undo_before_action"): "A cancel is taken back by nobody; it is refused or done.",
+    ("outbox", "late_after_undo"): "A row that says what happened is never taken back.",
+    ("outbox", "undo_before_action"): "A row that says what happened is never taken back.",
+}
+
+# In `make test`: each point at least once, each fault that takes a moment, and one kill.
+QUICK: Final[dict[str, tuple[str, ...]]] = {
+    "error_before_effect": ("authorise", "refund", "outbox"),
+    "lost_reply": ("accept", "charge", "release", "undo_payment_taken"),
+    "duplicate": ("capture", "undo_payment_held", "refund", "restock", "cancel"),
+    "late_after_undo": ("authorise", "charge", "capture", "book"),
+    "undo_before_action": ("local_hold", "authorise", "capture", "decide", "release"),
+    "dropped_at_commit": ("accept", "local_hold", "decide", "close", "cancel_parcel"),
+    "poison": ("book", "capture"),
+    "slow": ("restock",),
+    "worker_killed_before_effect": ("book",),
+    "worker_killed_before_commit": ("capture", "undo_payment_taken"),
+    "worker_killed_after_commit": ("decide", "cancel"),
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fault at one point."""
+
+    point: Point
+    fault: Fault
+
+    @property
+    def name(self) -> str:
+        return f"{self.point.name}-{self.fault.name}"
+
+    @property
+    def reason_why_not(self) -> str | None:
+        return NOT_APPLICABLE.get((self.point.name, self.fault.name))
+
+    @property
+    def is_quick(self) -> bool:
+        return self.point.name in QUICK.get(self.fault.name, ())
+
+
+CELLS: Final = tuple(Cell(point, fault) for point in POINTS for fault in FAULTS)

@@ -1,0 +1,196 @@
+"""Every state that the protocol can reach, breadth first; what is wrong in one, and the way there."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.model.remote import attempt, request
+from tests.model.state import Budget, Scenario, State, put
+from tests.model.workflow import Move, Workflow, delayed, local_step, run_local
+
+CUSTOMER = "the customer cancels"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was found. `violation`: none, or the first in breadth; `trace`: the shortest way there."""
+
+    states: int
+    moves: int
+    violation: str | None
+    trace: tuple[str, ...]
+
+
+def explore(scenario: Scenario, budget: Budget, plants: frozenset[str] = frozenset()) -> Result:
+    """Looks at every state until one is wrong; then whether each can still come to an end."""
+    workflow = Workflow(scenario, plants)
+    todo = scenario.begin(budget)
+    known = {state: number for number, state in enumerate(todo)}
+    parents = array("q", [-1] * len(todo))
+    sources, targets = array("q"), array("q")
+    number = 0
+    while number < len(todo):
+        state = todo[number]
+        violation = what_is_wrong(state)
+        if violation:
+            return _found(violation, number, todo, parents, workflow, len(sources))
+        for label, after in moves(state, workflow):
+            place = known.get(after)
+            if place is None:
+                place = known[after] = len(todo)
+                todo.append(after)
+                parents.append(number)
+            if label != CUSTOMER:  # no order may need its customer's cancel to end
+                sources.append(number)
+                targets.append(place)
+        number += 1
+    stuck = _cannot_end(todo, sources, targets)
+    if stuck >= 0:
+        return _found("it can never end", stuck, todo, parents, workflow, len(sources))
+    return Result(len(todo), len(sources), None, ())
+
+
+def _found(
+    violation: str,
+    number: int,
+    todo: list[State],
+    parents: array[int],
+    workflow: Workflow,
+    edges: int,
+) -> Result:
+    trace: list[str] = []
+    while parents[number] >= 0:
+        parent = parents[number]
+        state, after = todo[parent], todo[number]
+        trace.append(next(label for label, to in moves(state, workflow) if to == after))
+        number = parent
+    return Result(len(todo), edges, violation, tuple(reversed(trace)))
+
+
+def _cannot_end(todo: list[State], sources: array[int], targets: array[int]) -> int:
+    """A state from which no end can be reached any more; -1 where there is none."""
+    ends = bytearray(is_quiet(state) for state in todo)
+    changed = True
+    while changed:  # edges are nearly in order: backwards it takes few rounds
+        changed = False
+        for edge in range(len(sources) - 1, -1, -1):
+            if ends[targets[edge]] and not ends[sources[edge]]:
+                ends[sources[edge]] = 1
+                changed = True
+    return ends.find(0)
+
+
+def moves(s: State, workflow: Workflow) -> Iterator[Move]:
+    """Everything that can happen next, with its name."""
+    if s.saved.phase != "end":
+        yield from workflow.moves(s)
+        yield from _crash(s)
+        if s.cancels:
+            early = s.early or s.decision == "-"
+            yield CUSTOMER, s._replace(cancels=s.cancels - 1, cancel=True, early=early)
+        yield from _attempts(s, workflow)
+    yield from _arrivals(s, workflow)
+    yield from _others(s)
+
+
+def _attempts(s: State, workflow: Workflow) -> Iterator[Move]:
+    scenario = workflow.scenario
+    for place, op in enumerate(scenario.ops):
+        if s.answers[place] != "running":
+            continue
+        name = f"{op[0]} {op[1] if op[1] >= 0 else 'parcel'}"
+        for answer, after, unwritten in attempt(s, op, scenario, workflow.plants):
+            yield f"{name}: {answer}", after._replace(answers=put(s.answers, place, answer))
+            for lost in {after, unwritten} - {s}:
+                yield f"{name}: {answer}, and the answer is lost", lost
+        if s.delays:
+            for how in ("whole", "request"):
+                for late in delayed(s, op, how):
+                    yield f"{name}: delayed ({how}), and tried again", late
+
+
+def _arrivals(s: State, workflow: Workflow) -> Iterator[Move]:
+    for place, (how, op) in enumerate(s.late):
+        rest = s._replace(late=s.late[:place] + s.late[place + 1 :])
+        if how == "whole":
+            for outcome in attempt(rest, op, workflow.scenario, workflow.plants):
+                yield f"late {op}: {outcome.answer}", outcome.after
+        else:
+            for answer, after in request(rest, op, workflow.scenario, workflow.plants):
+                yield f"late request {op}: {answer}", after
+    for place, step in enumerate(s.zombies):
+        rest = s._replace(zombies=s.zombies[:place] + s.zombies[place + 1 :])
+        yield f"a zombie runs {step}", run_local(rest, step, workflow.plants)[0]
+
+
+def _crash(s: State) -> Iterator[Move]:
+    """The worker dies: what was not saved is forgotten; its transaction may yet be on its way."""
+    step = local_step(s)
+    if s.crashes and (s.at != s.saved or step):
+        back = s._replace(at=s.saved, crashes=s.crashes - 1)
+        yield "CRASH", back
+        if step:
+            yield (
+                f"CRASH, {step} under way",
+                back._replace(zombies=tuple(sorted((*s.zombies, step)))),
+            )
+
+
+def _others(s: State) -> Iterator[Move]:
+    """Payers and carriers act when they like."""
+    for i, money in enumerate(s.money):
+        if money == "wait":
+            taken = put(s.money, i, "taken")
+            takes = (*s.takes[:i], s.takes[i] + 1, *s.takes[i + 1 :])
+            yield f"the payer pays {i}", s._replace(money=taken, takes=takes)
+            yield f"the payer fails {i}", s._replace(money=put(s.money, i, "declined"))
+    if s.parcel in ("released", "locked"):
+        yield "the carrier picks the parcel up", s._replace(parcel="picked")
+
+
+# --- What must never be --------------------------------------------------------------------------
+
+
+def is_quiet(s: State) -> bool:
+    return s.saved.phase == "end" and not s.late and not s.zombies
+
+
+def what_is_wrong(s: State) -> str | None:
+    """The invariant that this state breaks; none, if it is right."""
+    kept = [m == "taken" and not c for m, c in zip(s.money, s.credit, strict=True)]
+    if max(s.takes) > 1:
+        return "a payment was taken twice"
+    if max(s.credit) > 1:
+        return "store credit was posted twice"
+    if s.on_hand != s.available + s.reserved or not 0 <= s.on_hand <= s.stocked or s.reserved < 0:
+        return "stock is not conserved"
+    if s.parcel == "picked" and not all(kept):
+        return "the parcel is on its way, and its money is not ours"
+    if s.decision == "confirm" and s.parcel not in ("canceled", "dead") and not all(kept):
+        return "confirmed and not given back, and not all of the money is ours"
+    if s.decision == "confirm" and s.early:
+        return "a cancel was stored before the decision, and it says confirm"
+    return _wrong_at_the_end(s, kept) if is_quiet(s) else None
+
+
+def _wrong_at_the_end(s: State, kept: list[bool]) -> str | None:
+    how = s.saved.detail
+    if how == "done":
+        if s.promised:
+            return "a cancel was granted, and the order completed"
+        is_sold = s.on_hand == s.stocked - 1 and not s.reserved
+        return None if is_sold and all(kept) else "completed, and not all of it"
+    if s.on_hand != s.stocked or s.reserved:
+        return f"{how}, and the stock is not back"
+    if any(kept):
+        return f"{how}, and money is still kept"
+    if "held" in s.money:
+        return f"{how}, and money is still held"
+    if "wait" in s.money:
+        return f"{how}, and a slip can still be paid"
+    if s.parcel not in ("none", "canceled", "dead"):
+        return f"{how}, and the parcel is {s.parcel}"
+    wanted = "undo" if how == "undone" else "confirm"
+    return None if s.decision == wanted else f"{how}, and the decision says {s.decision}"

@@ -1,0 +1,77 @@
+"""The order protocol, every state of it: nothing half done, and each classic mistake is found."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.model.explore import explore
+from tests.model.plants import (
+    CARD,
+    CARD_AND_CARD,
+    CARD_AND_SLIP,
+    CARD_AND_WALLET,
+    CRASH_AND_CANCEL,
+    ONE_DELAY,
+    ONE_OF_EACH,
+    PLANTS,
+    SLIP,
+    TWO_OF_EACH,
+    WALLET,
+    WALLET_AND_SLIP,
+    Plant,
+)
+from tests.model.state import Budget, Scenario
+
+FULL_TIMEOUT_S = 600  # half a million states and more, on a busy machine
+FEWEST_STATES = 1000  # fewer: the model does not do what it says
+
+
+def assert_holds(scenario: Scenario, budget: Budget) -> None:
+    result = explore(scenario, budget)
+    assert result.violation is None, "\n".join((result.violation, *result.trace))
+    assert result.states > FEWEST_STATES
+
+
+@pytest.mark.parametrize(
+    ("scenario", "budget"),
+    [
+        (CARD, ONE_OF_EACH),
+        (SLIP, ONE_OF_EACH),
+        (CARD_AND_SLIP, CRASH_AND_CANCEL),
+        (CARD_AND_CARD, ONE_DELAY),
+    ],
+    ids=lambda each: str(each) if isinstance(each, Budget) else "+".join(each.payments),
+)
+def test_the_protocol_holds_in_every_state_of_a_small_world(
+    scenario: Scenario, budget: Budget
+) -> None:
+    assert_holds(scenario, budget)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(FULL_TIMEOUT_S)
+@pytest.mark.parametrize(
+    ("scenario", "budget"),
+    [
+        (CARD, TWO_OF_EACH),
+        (WALLET, TWO_OF_EACH),
+        (SLIP, TWO_OF_EACH),
+        (CARD_AND_SLIP, ONE_OF_EACH),
+        (CARD_AND_WALLET, ONE_OF_EACH),
+        (WALLET_AND_SLIP, ONE_OF_EACH),
+        (CARD_AND_CARD, ONE_OF_EACH),
+    ],
+    ids=lambda each: str(each) if isinstance(each, Budget) else "+".join(each.payments),
+)
+def test_the_protocol_holds_in_every_state_of_a_large_world(
+    scenario: Scenario, budget: Budget
+) -> None:
+    assert_holds(scenario, budget)
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.name)
+def test_a_planted_mistake_is_found(plant: Plant) -> None:
+    result = explore(plant.scenario, plant.budget, frozenset({plant.name}))
+    assert result.violation is not None, plant.what
+    assert result.trace, "and the way there is shown"
+    assert explore(plant.scenario, plant.budget).violation is None, "it is the plant's doing"

@@ -1,0 +1,314 @@
+"""The planted bugs: classic mistakes of sagas, each as a small patch and the one test that catches it.
+
+The text to replace is short and distinctive, and must be in its file exactly once: when the source
+moves on, a patch that no longer applies is an error of this list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Edit:
+    """`old` becomes `new` in the file at `path`."""
+
+    path: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A mistake somebody could make, and the quickest test that finds it."""
+
+    name: str
+    edits: tuple[Edit, ...]
+    caught_by: str
+
+
+FENCE: Final = "adapters/postgres/fence.py"
+FENCE_SQL: Final = "adapters/postgres/queries/fence.sql"
+HISTORY_SQL: Final = "adapters/postgres/queries/history.sql"
+SAGA_SQL: Final = "adapters/postgres/queries/saga.sql"
+STOCK_SQL: Final = "adapters/postgres/queries/stock.sql"
+LEDGER: Final = "adapters/postgres/ledger.py"
+OWN_SITE: Final = "adapters/postgres/own_site.py"
+RECORDS: Final = "adapters/postgres/records.py"
+ORDER: Final = "workflows/order.py"
+SAGA: Final = "workflows/saga.py"
+
+TEST_FENCE: Final = "tests/postgres/test_fence.py"
+TEST_DECIDE: Final = "tests/postgres/test_decide.py"
+TEST_STOCK: Final = "tests/postgres/test_stock.py"
+TEST_YES: Final = "tests/postgres/test_every_yes.py"
+TEST_BACK: Final = "tests/postgres/test_records_of_money_back.py"
+TEST_PAYMENTS: Final = "tests/postgres/test_records_of_payments.py"
+EVERY_YES: Final = f"{TEST_YES}::test_a_confirm_without_every_yes_becomes_an_undo"
+OMICRON: Final = "tests/conformance/test_omicrons_three.py"
+FAIL_EVERY_STEP: Final = f"{OMICRON}::test_fail_every_step_in_turn_and_leave_a_clean_slate"
+
+
+def bug(name: str, path: str, old: str, new: str, *, caught_by: str) -> Bug:
+    """A bug of one edit."""
+    return Bug(name, (Edit(path, old, new),), caught_by)
+
+
+THE_FENCE: Final = (
+    bug(
+        "skip the fence insert: who comes again does the work again",
+        FENCE,
+        "    if not others:\n        return Holds(fresh, {})\n",
+        "    return Holds(frozenset(steps), {})\n",
+        caught_by=f"{TEST_FENCE}::test_a_hold_of_our_own_site_done_again_holds_nothing_more",
+    ),
+    bug(
+        "an undo leaves no tombstone for a hold that comes late",
+        FENCE_SQL,
+        "unnest(array['hold', 'undo']) as op",
+        "unnest(array['undo']) as op",
+        caught_by=f"{TEST_FENCE}::test_an_undo_before_its_hold_is_a_tombstone",
+    ),
+    bug(
+        "the last answer counts, not the first",
+        FENCE_SQL,
+        "   and f.vote is null;",
+        ";",
+        caught_by=f"{TEST_FENCE}::test_a_vote_once_stored_stays",
+    ),
+    bug(
+        "no rollback: each statement commits by itself",
+        "adapters/postgres/pool.py",
+        "as connection, connection.transaction():",
+        "as connection:",
+        caught_by=f"{TEST_FENCE}::test_a_hold_that_breaks_down_after_the_fence_leaves_no_row_of_it",
+    ),
+    bug(
+        "key by attempt: each try is another step to the participant",
+        "ordersaga/keys.py",
+        'return f"{self.order_id}:{self.name}:{self.generation}"',
+        'return f"{self.order_id}:{self.name}:{self.generation}:{time.time_ns()}"',
+        caught_by="tests/core/test_keys.py"
+        "::test_a_steps_key_is_its_order_name_and_generation_the_same_for_every_try",
+    ),
+    bug(
+        "a reference is kept although the payment was undone meanwhile",
+        SAGA_SQL,
+        "                      and f.op = 'undo')\nreturning provider_ref;",
+        "                      and f.op = 'never')\nreturning provider_ref;",
+        caught_by=f"{TEST_PAYMENTS}::test_no_reference_is_kept_of_a_payment_that_was_undone",
+    ),
+)
+
+THE_DECISION: Final = (
+    bug(
+        "drop the decision row: each run acts on its own choice",
+        OWN_SITE,
+        "            if not await _write_decision(connection, order, objection):",
+        "            if not await _write_decision(connection, order, objection) and False:",
+        caught_by=f"{TEST_DECIDE}"
+        "::test_a_decision_made_again_is_the_stored_one_and_changes_nothing",
+    ),
+    bug(
+        "ignore a stored cancel",
+        OWN_SITE,
+        "                objection = CANCEL_ASKED if order.cancel_requested else _lacking(order)",
+        "                objection = _lacking(order)",
+        caught_by=f"{TEST_DECIDE}::test_a_stored_cancel_turns_a_confirm_into_an_undo",
+    ),
+    bug(
+        "capture after decide: a hold is enough to confirm",
+        OWN_SITE,
+        "        is_ours = payment.id in own_ids\n",
+        "        is_ours = payment.id in own_ids or payment.status == PaymentStatus.AUTHORIZED\n",
+        caught_by=f"{EVERY_YES}[card_held_and_not_captured]",
+    ),
+    bug(
+        "confirm without the parcel's yes",
+        OWN_SITE,
+        "    if order.state.fulfillment_status != FulfillmentStatus.BOOKED:\n        return Refusal",
+        "    if False:\n        return Refusal",
+        caught_by=f"{EVERY_YES}[carrier_has_not_booked]",
+    ),
+    bug(
+        "forget to compare what is paid with the total",
+        OWN_SITE,
+        "    if sum(p.amount for p in order.state.payments) != order.total:",
+        "    if False:",
+        caught_by=f"{EVERY_YES}[payments_of_less_than_the_total]",
+    ),
+    Bug(
+        "lock before read in one statement: what it read is from before the wait",
+        (
+            Edit(
+                "adapters/postgres/history.py",
+                "    if await _sql.lock_order(connection, order_id=order_id) is None:\n"
+                "        raise OrderMissing(order_id)\n",
+                "",
+            ),
+            Edit(
+                HISTORY_SQL,
+                "  from orders o\n where o.id = :order_id;",
+                "  from orders o\n where o.id = :order_id\n   for update of o;",
+            ),
+        ),
+        caught_by="tests/conformance/test_races.py"
+        "::test_a_step_that_waited_for_its_turn_sees_what_the_one_before_it_wrote",
+    ),
+)
+
+STOCK_AND_LEDGER: Final = (
+    bug(
+        "goods are locked in no order of ours: baskets wait for each other in a ring",
+        STOCK_SQL,
+        " order by sku\n   for update;",
+        " order by random()\n   for update;",  # without a clause the index happens to sort them
+        caught_by=f"{TEST_STOCK}::test_orders_of_many_skus_in_any_order_never_wait_in_a_ring",
+    ),
+    bug(
+        "reserve only what the first line of a SKU asks for",
+        HISTORY_SQL,
+        "select sku, sum(quantity)::bigint as quantity",
+        "select sku, (array_agg(quantity order by line))[1] as quantity",
+        caught_by=f"{TEST_STOCK}::test_two_lines_of_one_sku_are_summed",
+    ),
+    bug(
+        "stop one unit before the last",
+        "adapters/postgres/stock.py",
+        "        if available[sku] < quantity:",
+        "        if available[sku] <= quantity:",
+        caught_by=f"{TEST_STOCK}::test_the_last_units_can_be_sold_and_not_one_more",
+    ),
+    Bug(
+        "restock without a fence, whatever became of the goods",
+        (
+            Edit(
+                OWN_SITE,
+                "            if not (await fence.begin_holds(connection, order_id, steps)).fresh:",
+                "            if False:",
+            ),
+            Edit(
+                OWN_SITE,
+                "            if order.state.status in GIVEN_BACK:\n"
+                "                return _standing(order)\n"
+                "            if fence.is_barred(keys.RESTOCK, order.state.status):",
+                "            if False:",
+            ),
+        ),
+        caught_by="tests/postgres/test_reversal.py"
+        "::test_a_reversal_done_again_gives_nothing_back_twice",
+    ),
+    bug(
+        "an undo keeps the goods reserved",
+        OWN_SITE,
+        "        happenings = [*await stock.release(connection, order)]\n",
+        "        happenings = []\n",
+        caught_by=f"{TEST_STOCK}::test_units_are_reserved_then_given_back",
+    ),
+    bug(
+        "two payments of one order are each covered by the same voucher",
+        LEDGER,
+        "                left[key] -= payment.amount\n",
+        "",
+        caught_by="tests/postgres/test_ledger.py"
+        "::test_two_payments_on_one_voucher_are_covered_together_or_the_second_is_refused",
+    ),
+)
+
+MONEY_OF_OTHERS: Final = (
+    bug(
+        "refund twice: what was given back is given back again",
+        RECORDS,
+        "    if payment.status in (PaymentStatus.REFUNDED, PaymentStatus.VOIDED):",
+        "    if payment.status == PaymentStatus.VOIDED:",
+        caught_by=f"{TEST_BACK}::test_taken_money_given_back_twice_is_refunded_once",
+    ),
+    bug(
+        "store credit is posted as often as somebody says so",
+        RECORDS,
+        '            if to == "store_credit" and happenings:',
+        '            if to == "store_credit":',
+        caught_by=f"{TEST_BACK}::test_a_slips_money_becomes_store_credit_once",
+    ),
+    bug(
+        "trust a hint: a payment that waits for its payer counts as a yes",
+        RECORDS,
+        '            return Vote(step.name, "waiting", answer.reference)',
+        "            return Vote.yes(step.name, answer.reference)",
+        caught_by=f"{TEST_PAYMENTS}::test_a_payment_that_waits_for_its_payer_is_asked_after_again",
+    ),
+    bug(
+        "forget to compare the amount that the provider speaks of",
+        "adapters/stripe.py",
+        "    if asked != answered or state is None:",
+        "    if asked[1:] != answered[1:] or state is None:",
+        caught_by="tests/conformance/test_bad_replies.py"
+        "::test_participants_reply_is_of_the_wrong_amount_or_payment_once"
+        "[/confirm-wrong_amount]",
+    ),
+    bug(
+        "money that came although the provider had said no is kept",
+        RECORDS,
+        "_NOT_KNOWN_TAKEN = (*_NOT_TAKEN, PaymentStatus.FAILED)",
+        "_NOT_KNOWN_TAKEN = _NOT_TAKEN",
+        caught_by=f"{TEST_BACK}::test_money_that_came_after_a_no_is_told_as_taken_and_given_back",
+    ),
+    bug(
+        "undo a slip as if it could be refunded",
+        "activities/payment.py",
+        "        if METHODS[request.method].refundable:",
+        "        if True:",
+        caught_by="tests/saga/test_cancel.py"
+        "::test_a_paid_slip_goes_back_as_store_credit_for_it_has_no_refund",
+    ),
+)
+
+THE_SAGA: Final = (
+    bug(
+        "swap two undos: oldest first",
+        SAGA,
+        "        undos, self._undos = self._undos[::-1], []",
+        "        undos, self._undos = self._undos[:], []",
+        caught_by="tests/conformance/test_outcomes.py"
+        "::test_late_failure_undone_in_reverse_with_the_reason_kept",
+    ),
+    bug(
+        "register the undo after the action",
+        SAGA,
+        "        self.owe_undo(step, undo)\n        self._asked[step] = start()\n",
+        "        handle = self._asked[step] = start()\n"
+        "        handle.add_done_callback(\n"
+        "            lambda done: None if done.cancelled() or done.exception()\n"
+        "            else self.owe_undo(step, undo)\n"
+        "        )\n",
+        caught_by=f"{FAIL_EVERY_STEP}[charge_payment-after-undo_fine]",
+    ),
+    bug(
+        "ignore an unclear answer: what nobody answered is not undone",
+        SAGA,
+        "            await _stop(asked.values())\n",
+        "            await _stop(asked.values())\n"
+        "            unclear = {s for s, h in asked.items() if h.cancelled() or h.exception()}\n"
+        "            self._undos = [u for u in self._undos if u.step not in unclear]\n",
+        caught_by=f"{FAIL_EVERY_STEP}[book_parcel-after-undo_fine]",
+    ),
+    bug(
+        "treat an outage as a no",
+        "adapters/carrier_http.py",
+        '            raise ProviderUnavailable(f"HTTP {response.status_code}")',
+        '            return Refusal("parcel", "unavailable", f"HTTP {response.status_code}")',
+        caught_by="tests/conformance/test_retries.py::test_error_back_off_success",
+    ),
+    bug(
+        "refund before asking the parcel",
+        ORDER,
+        "            refusal = await self._cancel_parcel()\n",
+        "            await self._saga.insist_on_all(self._refund(p) for p in self._remote_payments)\n"
+        "            refusal = await self._cancel_parcel()\n",
+        caught_by="tests/saga/test_cancel.py"
+        "::test_a_parcel_on_its_way_refuses_the_cancel_and_the_order_stands",
+    ),
+)
+
+BUGS: Final = (*THE_FENCE, *THE_DECISION, *STOCK_AND_LEDGER, *MONEY_OF_OTHERS, *THE_SAGA)

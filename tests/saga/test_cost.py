@@ -1,0 +1,67 @@
+"""What an order costs the engine until it is confirmed: counts, not times. They must not creep up."""
+
+from __future__ import annotations
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client
+
+from ordersaga.keys import workflow_id
+from tests.saga.shop import Json, Shop, card, payment
+
+TASKS = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+UNDER_WAY = (
+    EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
+)
+BILLED = (
+    EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
+    EventType.EVENT_TYPE_TIMER_STARTED,
+    EventType.EVENT_TYPE_MARKER_RECORDED,
+    EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
+)
+
+
+async def _cost(temporal: Client, order: Json) -> tuple[int, int, int]:
+    """(history events, workflow tasks, billable actions besides the start), between two tasks.
+
+    An order is answered when it is decided: the task that decided it may not be told yet.
+    """
+    handle = temporal.get_workflow_handle(workflow_id(order["id"]))
+    kinds = [UNDER_WAY[0]]
+    while kinds[-1] in UNDER_WAY:
+        kinds = [event.event_type for event in (await handle.fetch_history()).events]
+    return len(kinds), kinds.count(TASKS), sum(kinds.count(kind) for kind in BILLED)
+
+
+async def test_an_order_of_our_own_site_costs_one_task_and_seven_events(
+    shop: Shop, temporal: Client
+) -> None:
+    customer = f"c-{shop.sku}"
+    credit = {"amount": {"amount": 1000, "currency": "BRL"}, "reason": "a gift"}
+    await shop.post(f"/v1/accounts/{customer}/credits", credit)
+    order = await shop.order(payment("balance", None), customer=customer)
+    assert order["status"] == "confirmed"
+    assert await _cost(temporal, order) == (7, 1, 3)
+
+
+async def test_an_order_by_card_costs_three_tasks_and_nineteen_events(
+    shop: Shop, temporal: Client
+) -> None:
+    order = await shop.order(card())
+    assert order["status"] == "confirmed"
+    assert await _cost(temporal, order) == (19, 3, 5)
+
+
+async def test_an_order_out_of_stock_asks_nobody(shop: Shop, temporal: Client) -> None:
+    order = await shop.order(card(), carrier="sandbox", quantity=shop.on_hand + 1)
+    assert order["status"] == "rejected"
+    assert await _cost(temporal, order) == (8, 1, 3)
+
+
+async def test_waiting_for_a_payer_leaves_no_trace_in_history(shop: Shop, temporal: Client) -> None:
+    order = await shop.order(payment("boleto"))
+    before = await _cost(temporal, order)
+    await shop.until(order["id"], lambda o: o["status"] == "canceled")
+    events, tasks, _ = await _cost(temporal, order)
+    assert tasks - before[1] <= 3, "six polls later: the deadline, the undo, and the end"
+    assert events < 40

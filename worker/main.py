@@ -1,0 +1,146 @@
+"""The composition root: adapters into activities, activities and workflow into a Temporal worker."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from temporalio.client import Client
+from temporalio.worker import (
+    Interceptor,
+    PollerBehaviorSimpleMaximum,
+    UnsandboxedWorkflowRunner,
+    Worker,
+)
+
+from activities.local import OwnSiteActivities
+from activities.parcel import ParcelActivities
+from activities.payment import PaymentActivities
+from adapters.carrier_http import HttpCarrier
+from adapters.postgres.own_site import PostgresOwnSite
+from adapters.postgres.pool import Pool, connect_pool
+from adapters.postgres.records import PostgresRecords
+from adapters.stripe import StripeGateway
+from adapters.temporal import OrderWorkflows, connect
+from ordersaga.config import Settings
+from ordersaga.errors import DatabaseUnavailable
+from worker.discretion import Discretion
+from worker.heartbeats import Heartbeats
+from worker.sweep import Sweep
+from workflows.order import OrderWorkflow
+
+SANDBOX_CARRIER: Final = "sandbox"
+
+RECONNECT_S: Final = 1.0
+GRACEFUL_STOP_S: Final = 10  # longer than a provider takes, shorter than a deployment waits
+CACHED_WORKFLOWS: Final = 2000  # waiting orders kept in memory; one more is replayed when it wakes
+STICKY_PATIENCE_S: Final = 5  # how long a killed worker's orders wait for it
+WORKFLOW_POLLERS: Final = 10  # with 5, the SDK's default, some orders starve at 50 clients
+ACTIVITY_POLLERS: Final = 10
+ACTIVITY_SLOTS: Final = 100  # they wait for providers, so far more than cores
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def activities_of(settings: Settings, pool: Pool) -> AsyncIterator[list[Callable[..., Any]]]:
+    """Every activity, its ports filled."""
+    records = PostgresRecords(pool)
+    gateway = StripeGateway(
+        api_key=settings.payment_provider_key, base_url=settings.payment_provider_url
+    )
+    carrier = HttpCarrier(base_url=settings.carrier_url, key=settings.carrier_key)
+    own_site = OwnSiteActivities(PostgresOwnSite(pool))
+    payments = PaymentActivities(gateway, records)
+    parcels = ParcelActivities({SANDBOX_CARRIER: carrier}, records)
+    try:
+        yield [
+            own_site.hold_own_site,
+            own_site.decide_order,
+            own_site.close_order,
+            own_site.open_reversal,
+            own_site.reverse_own_site,
+            own_site.refuse_cancel,
+            payments.authorize_payment,
+            payments.charge_payment,
+            payments.await_payer,
+            payments.capture_payment,
+            payments.undo_payment,
+            payments.refund_payment,
+            parcels.book_parcel,
+            parcels.release_parcel,
+            parcels.cancel_parcel,
+        ]
+    finally:
+        await gateway.aclose()
+        await carrier.aclose()
+
+
+def build_worker(
+    client: Client,
+    settings: Settings,
+    activities: Sequence[Callable[..., Any]],
+    interceptors: Sequence[Interceptor] = (),
+) -> Worker:
+    """The one worker of a process.
+
+    Workflow code runs without the SDK's sandbox: it costs 5 ms of CPU an order. What it would catch,
+    a test catches by replaying every recorded history inside it.
+    """
+    return Worker(
+        client,
+        task_queue=settings.task_queue,
+        workflows=[OrderWorkflow],
+        activities=activities,
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        max_cached_workflows=CACHED_WORKFLOWS,
+        max_concurrent_activities=ACTIVITY_SLOTS,
+        max_concurrent_local_activities=settings.database_pool_size,
+        workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(maximum=WORKFLOW_POLLERS),
+        activity_task_poller_behavior=PollerBehaviorSimpleMaximum(maximum=ACTIVITY_POLLERS),
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=STICKY_PATIENCE_S),
+        graceful_shutdown_timeout=timedelta(seconds=GRACEFUL_STOP_S),
+        interceptors=[Heartbeats(), Discretion(), *interceptors],
+    )
+
+
+async def _connect_when_it_is_there(settings: Settings) -> Pool:
+    while True:
+        try:
+            return await connect_pool(
+                settings.database_url,
+                size=settings.database_pool_size,
+                application_name="ordersaga-worker",
+            )
+        except DatabaseUnavailable as error:
+            log.warning("worker.waits_for_database", error=str(error))
+            await asyncio.sleep(RECONNECT_S)
+
+
+async def run_worker(settings: Settings, interceptors: Sequence[Interceptor] = ()) -> None:
+    """Works until SIGTERM or SIGINT, then ends what is under way and stops."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    pool = await _connect_when_it_is_there(settings)
+    try:
+        client = await connect(lazy=False)
+        sweep = Sweep(pool, OrderWorkflows(client, settings), settings)
+        async with (
+            activities_of(settings, pool) as activities,
+            build_worker(client, settings, activities, interceptors),
+        ):
+            sweeping = asyncio.create_task(sweep.run_forever())
+            log.info("worker.ready", task_queue=settings.task_queue)
+            print("worker ready", flush=True)
+            await stop.wait()
+            sweeping.cancel()
+    finally:
+        await pool.close()
+    log.info("worker.stopped")
