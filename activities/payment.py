@@ -101,8 +101,7 @@ class PaymentActivities:
     async def refund_payment(self, ask: PaymentStep) -> str:
         """Gives taken money back after `confirm`; says where to."""
         async with calling_a_person(self._records, ask.refund):
-            begun = await self._records.begin(ask.refund)
-            if begun.vote is not None:
+            if await self._records.begin(ask.refund) is not None:
                 return "done_before"
             payment = await self._records.payment(ask.refund, ask.payment.id)
             answer = await self._gateway.retrieve(_reference(payment), payment.request)
@@ -126,9 +125,9 @@ class PaymentActivities:
 
     async def _ask(self, ask: PaymentStep) -> Vote:
         """Store the intent, make the payment, store its reference, and only then ask for money."""
-        begun = await self._records.begin(ask.step)
-        if begun.vote is not None:
-            return begun.vote
+        answered = await self._records.begin(ask.step)
+        if answered is not None:
+            return answered
         payment = await self._records.payment(ask.step, ask.payment.id)
         if payment.reference is None:
             made = await self._make(ask, payment)
@@ -149,9 +148,9 @@ class PaymentActivities:
         kept = await self._records.keep_reference(ask.step, ask.payment.id, made)
         if kept is None:
             await self._gateway.cancel(made, payment.request)
-            begun = await self._records.begin(ask.step)
-            assert begun.vote is not None, "only an undo bars a reference, and it votes no"
-            return begun.vote
+            too_late = await self._records.begin(ask.step)
+            assert too_late is not None, "only an undo bars a reference, and it votes no"
+            return too_late
         return kept
 
 

@@ -15,9 +15,8 @@ from ordersaga.keys import Step
 from ordersaga.order import PaymentPlan, Refusal
 from ordersaga.ports import Records
 
-TRIES_BEFORE_ATTENTION: Final = (
-    5  # three may be a hiccup; by the fifth some ten seconds have passed
-)
+# Three may be a hiccup; by the fifth some ten seconds have passed.
+TRIES_BEFORE_ATTENTION: Final = 5
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictInt, Validat
 from ordersaga.errors import OrdersagaError, Unavailable
 
 PATIENCE_S: Final = 60.0  # a killed part of a local stack is back within a few seconds
-ANSWER_TIMEOUT_S: Final = (
-    20.0  # beyond the wait that was asked for; the API itself gives up earlier
-)
+# Beyond the wait that was asked for; the API itself gives up earlier.
+ANSWER_TIMEOUT_S: Final = 20.0
 FIRST_RETRY_S: Final = 0.1
 LAST_RETRY_S: Final = 3.0
 JITTER: Final = 0.5  # of each pause, so that callers do not come back all at once

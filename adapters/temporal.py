@@ -14,7 +14,6 @@ from typing import Final, Literal
 
 from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError, WorkflowUpdateStage
 from temporalio.common import (
-    SearchAttributeKey,
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDConflictPolicy,
@@ -39,11 +38,6 @@ CHECK_TIMEOUT_S: Final = 1.0  # readiness is asked every few seconds
 TASK_TIMEOUT_S: Final = 5  # a killed worker's task goes to another after this; one takes 50 ms
 RECONNECT_S: Final = 1.0
 CUSTOMER_HASH_BYTES: Final = 16
-
-ORDER_STATUS: Final = SearchAttributeKey.for_keyword(names.ORDER_STATUS)
-PAYMENT_STATUS: Final = SearchAttributeKey.for_keyword(names.PAYMENT_STATUS)
-CUSTOMER_ID: Final = SearchAttributeKey.for_keyword(names.CUSTOMER_ID)
-ORDER_TOTAL: Final = SearchAttributeKey.for_int(names.ORDER_TOTAL)
 
 Started = Literal["started", "already_started"]
 Delivered = Literal["accepted", "no_workflow"]  # no_workflow: not started yet, or ended
@@ -163,10 +157,10 @@ def _search_attributes(launch: Launch) -> TypedSearchAttributes:
     customer = hash_customer(launch.tenant, launch.customer_id)
     return TypedSearchAttributes(
         [
-            SearchAttributePair(ORDER_STATUS, Status.PENDING),
-            SearchAttributePair(PAYMENT_STATUS, PaymentStatus.UNPAID),
-            SearchAttributePair(CUSTOMER_ID, customer),
-            SearchAttributePair(ORDER_TOTAL, launch.ticket.total),
+            SearchAttributePair(names.ORDER_STATUS, Status.PENDING),
+            SearchAttributePair(names.PAYMENT_STATUS, PaymentStatus.UNPAID),
+            SearchAttributePair(names.CUSTOMER_ID, customer),
+            SearchAttributePair(names.ORDER_TOTAL, launch.ticket.total),
         ]
     )
 

@@ -43,8 +43,3 @@ METHODS: Final[dict[str, Method]] = {
         ),
     )
 }
-
-
-def asking_order(method: str) -> int:
-    """What cannot be taken back softly is asked last: quick charges (0), then slips (1)."""
-    return int(METHODS[method].slow)

@@ -6,7 +6,7 @@ Everything here is frozen data. Amounts are integer minor units of the order's o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
@@ -201,14 +201,3 @@ class OrderRequest:
     payments: tuple[PaymentPlan, ...] = ()  # of a `pay`
     step: str = ""  # of an `attention`
     action: Literal["", "retry", "skip"] = ""
-
-
-@dataclass(frozen=True)
-class Attention:
-    """What keeps failing and needs a person."""
-
-    step: str
-    error: str
-    tries: int
-    since: datetime
-    actions: tuple[str, ...] = field(default=("retry", "skip"))

@@ -157,14 +157,6 @@ class RemoteParcel:
     country: str
 
 
-@dataclass(frozen=True)
-class Begun:
-    """May the step act? `vote`: it was answered before. `undone`: it is too late."""
-
-    vote: Vote | None
-    undone: bool
-
-
 Destination = Literal["payer", "store_credit"]  # where money goes that is given back
 Op = Literal["hold", "undo"]  # which of a step's two fence rows
 
@@ -179,8 +171,8 @@ class Records(Protocol):
 
     async def parcel(self, shipment_id: str) -> RemoteParcel: ...
 
-    async def begin(self, step: Step) -> Begun:
-        """Stores the intent to act. After an undo it never may."""
+    async def begin(self, step: Step) -> Vote | None:
+        """Stores the intent to act. None: act. Else its answer of before, or that it is too late."""
 
     async def may_take(self, step: Step) -> Vote | None:
         """None: what is held may be taken now. Else the step was undone, or its order is decided."""

@@ -29,12 +29,11 @@ from adapters.stripe import StripeGateway
 from adapters.temporal import OrderWorkflows, connect
 from ordersaga.config import Settings
 from ordersaga.errors import DatabaseUnavailable
+from ordersaga.order import SANDBOX
 from worker.discretion import Discretion
 from worker.heartbeats import Heartbeats
 from worker.sweep import Sweep
 from workflows.order import OrderWorkflow
-
-SANDBOX_CARRIER: Final = "sandbox"
 
 RECONNECT_S: Final = 1.0
 GRACEFUL_STOP_S: Final = 10  # longer than a provider takes, shorter than a deployment waits
@@ -57,7 +56,7 @@ async def activities_of(settings: Settings, pool: Pool) -> AsyncIterator[list[Ca
     carrier = HttpCarrier(base_url=settings.carrier_url, key=settings.carrier_key)
     own_site = OwnSiteActivities(PostgresOwnSite(pool))
     payments = PaymentActivities(gateway, records)
-    parcels = ParcelActivities({SANDBOX_CARRIER: carrier}, records)
+    parcels = ParcelActivities({SANDBOX: carrier}, records)
     try:
         yield [
             own_site.hold_own_site,

@@ -22,7 +22,7 @@ from ordersaga.errors import EngineUnavailable, Unavailable
 BATCH: Final = 100  # of each kind a round: a backlog of an outage is worked off in a few rounds
 FENCES_EVERY_S: Final = 600.0  # a small bite of the fences of long-final orders: 3,000 an hour
 FENCES_KEPT_S: Final = fence.KEPT_DAYS * 24 * 3600
-STALE_S: Final = 30.0  # an undecided order that has not moved for so long: is its workflow there?
+STALE_S: Final = 30.0  # an order that has not moved for so long: is its workflow there?
 STALE_BATCH: Final = 20  # of those a round, in turn: most wait for their payers, and are well
 REDELIVER_S: Final = 300.0  # a request that its workflow has, and has not answered yet
 GRACE_S: Final = 3.0  # the API's own try comes first, and is nearly always enough
@@ -40,7 +40,7 @@ class Sweep:
         self._workflows = workflows
         self._settings = settings
         self._fences_due_s = 0.0  # by the loop's clock
-        self._looked_at = orders.FIRST_ID  # how far the look at undecided orders has come
+        self._looked_at = orders.FIRST_ID  # how far the look at stale orders has come
 
     async def run_forever(self) -> None:
         """A round every `sweep_interval_s`; no outage and no bug of one order ends the sweep."""
@@ -58,14 +58,14 @@ class Sweep:
         """One round; returns how many workflows it started. Raises `Unavailable`: PostgreSQL is away."""
         async with reading(self._pool) as connection:
             unstarted = await orders.find_unstarted(connection, older_than_s=GRACE_S, limit=BATCH)
-            undriven = await orders.find_undecided(
+            stale = await orders.find_stale(
                 connection, after=self._looked_at, older_than_s=STALE_S, limit=STALE_BATCH
             )
             unheard = await requests.find_undelivered(
                 connection, older_than_s=GRACE_S, again_after_s=REDELIVER_S, limit=BATCH
             )
-        self._looked_at = undriven[-1] if len(undriven) == STALE_BATCH else orders.FIRST_ID
-        started = [await self._one(self._start(order_id)) for order_id in unstarted + undriven]
+        self._looked_at = stale[-1] if len(stale) == STALE_BATCH else orders.FIRST_ID
+        started = [await self._one(self._start(order_id)) for order_id in unstarted + stale]
         for undelivered in unheard:
             await self._one(self._deliver(undelivered))
         return sum(filter(None, started))

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey
 
 with workflow.unsafe.imports_passed_through():
     from activities.local import OwnSiteActivities
@@ -35,9 +34,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows import names, policy
     from workflows.cancellation import cancel_is_a_request, until
     from workflows.saga import OUT_OF_PATIENCE, SKIPPED, Handle, Obligation, Saga, Skipped
-
-ORDER_STATUS = SearchAttributeKey.for_keyword(names.ORDER_STATUS)
-PAYMENT_STATUS = SearchAttributeKey.for_keyword(names.PAYMENT_STATUS)
 
 
 @workflow.defn(name=names.ORDER_WORKFLOW)
@@ -374,7 +370,7 @@ class OrderWorkflow:
         """For whoever searches there."""
         workflow.upsert_search_attributes(
             [
-                ORDER_STATUS.value_set(str(standing.status)),
-                PAYMENT_STATUS.value_set(str(standing.payment_status)),
+                names.ORDER_STATUS.value_set(str(standing.status)),
+                names.PAYMENT_STATUS.value_set(str(standing.payment_status)),
             ]
         )

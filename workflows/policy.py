@@ -10,9 +10,8 @@ from temporalio.workflow import ActivityCancellationType
 
 # --- The local lane: our own site ---------------------------------------------------------------
 
-LOCAL_STEP_TIMEOUT_S: Final = (
-    2  # ours take milliseconds; longer ones would delay signals and updates
-)
+# Ours take milliseconds; longer ones would delay signals and updates.
+LOCAL_STEP_TIMEOUT_S: Final = 2
 LOCAL_RETRY_FIRST_S: Final = 0.1
 LOCAL_RETRY_CAP_S: Final = 10  # PostgreSQL away: it is back within seconds or within minutes
 LOCAL_RETRY_THRESHOLD_S: Final = 2  # waits longer than this become timers, and free the worker

@@ -258,20 +258,24 @@ async def read_launch(connection: Connection, order_id: str, settings: Settings)
 
 
 async def find_unstarted(connection: Connection, *, older_than_s: float, limit: int) -> list[str]:
-    """Ids of orders that nobody drives, oldest first."""
+    """Ids of orders that no workflow has begun to work on, oldest first."""
     rows = [
         row async for row in _sql.find_unstarted(connection, older_than_s=older_than_s, limit=limit)
     ]
     return [row["id"] for row in rows]
 
 
-async def find_undecided(
+async def find_stale(
     connection: Connection, *, after: str, older_than_s: float, limit: int
 ) -> list[str]:
-    """Ids beyond `after` of undecided orders that have not moved for a while, oldest first."""
+    """Ids beyond `after` of orders that have not moved for a while, oldest first.
+
+    Only those that their workflows are not done with: undecided ones, and confirmed ones whose carrier
+    was not told to come.
+    """
     rows = [
         row
-        async for row in _sql.find_undecided(
+        async for row in _sql.find_stale(
             connection, after=after, older_than_s=older_than_s, limit=limit
         )
     ]

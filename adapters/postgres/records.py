@@ -17,7 +17,6 @@ from ordersaga.keys import Step
 from ordersaga.lifecycle import FINAL, FulfillmentStatus, PaymentStatus
 from ordersaga.order import Refusal, Vote
 from ordersaga.ports import (
-    Begun,
     Booking,
     Destination,
     Op,
@@ -29,9 +28,8 @@ from ordersaga.ports import (
 
 _sql = load_queries("saga")
 
-SKIP_ECHO_S: Final = (
-    60  # an attempt under way when its step was skipped fails within 20 s, or never
-)
+# An attempt under way when its step was skipped fails within 20 s, or never.
+SKIP_ECHO_S: Final = 60
 WRONG_AMOUNT: Final = "wrong_amount"  # paid or captured short or over: all of it goes back
 
 _OPEN = (PaymentStatus.UNPAID, PaymentStatus.REQUIRES_ACTION)
@@ -66,19 +64,15 @@ class PostgresRecords:
             row = await _sql.read_parcel(connection, shipment_id=shipment_id)
         return RemoteParcel(row["order_id"], row["carrier"], row["service"], row["country"])
 
-    async def begin(self, step: Step) -> Begun:
+    async def begin(self, step: Step) -> Vote | None:
         async with transaction(self._pool) as connection:
             status = await _lock_status(connection, step.order_id)
             names = [step.name]
-            vote: Vote | None
             if fence.is_barred(step.name, status):
                 late = await fence.answer_late(connection, step.order_id, names, step.generation)
-                vote = late[step.name]
-            else:
-                holds = await fence.begin_holds(connection, step.order_id, names, step.generation)
-                vote = holds.earlier.get(step.name)
-        undone = vote is not None and vote.refusal == fence.too_late(step.name).refusal
-        return Begun(vote=vote, undone=undone)
+                return late[step.name]
+            holds = await fence.begin_holds(connection, step.order_id, names, step.generation)
+            return holds.earlier.get(step.name)
 
     async def may_take(self, step: Step) -> Vote | None:
         async with transaction(self._pool) as connection:
@@ -250,6 +244,7 @@ class PostgresRecords:
             order = await lock_order(connection, step.order_id)
             booked = order.state.fulfillment_status == FulfillmentStatus.BOOKED
             happenings = [Happening.of("parcel.canceled")] if booked else []
+            await _sql.set_parcel_canceled(connection, shipment_id=order.shipment["id"])
             await fence.store_votes(
                 connection, step.order_id, "undo", [Vote.yes(step.name)], step.generation
             )

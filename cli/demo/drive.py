@@ -15,9 +15,8 @@ from cli.traffic.tally import Result, outcome_of
 from ordersaga.lifecycle import FINAL, UNDECIDED, PaymentStatus
 
 WAIT_S: Final = 30  # the longest that the API holds an answer back
-PATIENCE_S: Final = (
-    180.0  # for one order: drawn faults are over in ten; a slip may be asked after each 60
-)
+# For one order: drawn faults are over in ten; a slip may be asked after each 60.
+PATIENCE_S: Final = 180.0
 FIRST_LOOK_S: Final = 0.1  # after the API stopped waiting
 LOOKS_APART: Final = 1.5  # each look so many times later than the one before
 LAST_LOOK_S: Final = 2.0

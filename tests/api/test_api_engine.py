@@ -75,10 +75,10 @@ async def test_a_workflow_is_started_once_and_reads_well(
     shown = await handle.describe()
     found = {pair.key.name: pair.value for pair in shown.typed_search_attributes}
     assert found == {
-        names.ORDER_STATUS: "pending",
-        names.PAYMENT_STATUS: "unpaid",
-        names.CUSTOMER_ID: hash_customer("t", CUSTOMER),
-        names.ORDER_TOTAL: 9558,
+        names.ORDER_STATUS.name: "pending",
+        names.PAYMENT_STATUS.name: "unpaid",
+        names.CUSTOMER_ID.name: hash_customer("t", CUSTOMER),
+        names.ORDER_TOTAL.name: 9558,
     }
     assert (
         await shown.static_summary() == "3 units for 95.58 BRL by voucher + card, to BR by merchant"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ordersaga.methods import METHODS, OWN, PROVIDER, Method, asking_order
+from ordersaga.methods import METHODS, OWN, PROVIDER, Method
 from ordersaga.order import PaymentPlan
 
 ALL = list(METHODS.values())
@@ -44,12 +44,6 @@ def test_the_providers_methods_are_what_the_provider_can_do(
     method = METHODS[name]
     assert method.site == PROVIDER
     assert (method.holdable, method.refundable, method.slow) == (holdable, refundable, slow)
-
-
-def test_a_slip_is_asked_for_after_every_other_charge() -> None:
-    by_asking = sorted(METHODS, key=asking_order)
-    slow = [name for name in by_asking if METHODS[name].slow]
-    assert by_asking[-len(slow) :] == slow
 
 
 def test_a_slip_is_of_its_own_countrys_money() -> None:

@@ -185,10 +185,10 @@ class ShopMachine(RuleBasedStateMachine):
         """What the activity does: only who may begin asks; `again`: an answer that comes twice."""
         sale, asked = self.pick_remote(number)
         step, pid = step_of(sale.order, asked), asked.plan.id
-        begun = self.run(self.merchant.records.begin(step))
+        answered = self.run(self.merchant.records.begin(step))
         if sale.verdict:
-            assert begun.vote is not None, "after the decision nothing begins"
-        if begun.vote is not None:
+            assert answered is not None, "after the decision nothing begins"
+        if answered is not None:
             return
         sale.begun.add(pid)
         self.run(self.merchant.records.keep_reference(step, pid, new_reference()))
@@ -231,7 +231,7 @@ class ShopMachine(RuleBasedStateMachine):
         if sale.order.parcel.is_ours:
             return
         step = parcel_of(sale.order)
-        if self.run(self.merchant.records.begin(step)).vote is not None:
+        if self.run(self.merchant.records.begin(step)) is not None:
             return
         told = Booking(f"T-{sale.order.id}") if succeeds else NO_SHIPPING
         self.run(self.merchant.records.parcel_answered(step, sale.order.parcel.id, told))
@@ -279,7 +279,7 @@ class ShopMachine(RuleBasedStateMachine):
         for asked in sale.remote:
             step = Step(sale.order.id, refund_step(asked.plan.id))
             for _ in range(1 + again):
-                if self.run(self.merchant.records.begin(step)).vote is None:
+                if self.run(self.merchant.records.begin(step)) is None:
                     self._give_back(sale, asked, step, "hold")
         for _ in range(1 + again):
             self.run(self.merchant.own_site.reverse(sale.order.id))

@@ -229,8 +229,7 @@ async def test_a_step_of_a_cleaned_order_is_told_that_it_is_too_late(
         release_of(order),
         refund_of(order, asked),
     ):
-        begun = await shelf.records.begin(step)
-        assert (begun.vote, begun.undone) == (fence.too_late(step.name), True)
+        assert await shelf.records.begin(step) == fence.too_late(step.name)
     assert await shelf.records.may_take(step_of(order, asked)) is not None
     kept = await shelf.records.keep_reference(step_of(order, asked), asked.plan.id, "pi_late")
     assert kept is None, "so nothing is ever asked by it"
@@ -244,9 +243,9 @@ async def test_a_confirmed_order_repeats_its_yes_and_reserves_nothing_more(
     before = await everything_of(shelf, order)
     votes = await shelf.hold(order)
     assert {vote.answer for vote in votes} == {"yes"}
-    begun = await shelf.records.begin(step_of(order, asked))
-    assert begun.vote is not None
-    assert (begun.vote.answer, begun.undone) == ("yes", False)
+    answered = await shelf.records.begin(step_of(order, asked))
+    assert answered is not None
+    assert answered.answer == "yes"
     assert await everything_of(shelf, order) == before
 
 
@@ -259,8 +258,8 @@ async def test_a_confirmed_order_without_its_fence_refuses_a_hold_and_reserves_n
     before = await everything_of(shelf, order)
     votes = await shelf.hold(order)
     assert {v.refusal.code for v in votes if v.refusal} == {"too_late"}
-    assert (await shelf.records.begin(step_of(order, asked))).undone
-    assert (await shelf.records.begin(parcel_of(order))).undone
+    for step in (step_of(order, asked), parcel_of(order)):
+        assert await shelf.records.begin(step) == fence.too_late(step.name)
     assert await everything_of(shelf, order) == before
 
 

@@ -23,10 +23,12 @@ select o.*,
 -- name: record^
 -- What happened to a locked order, in one statement: its row, its payments' sums, history, outbox.
 -- version + n and sequences version + 1 … version + n are the same numbers: history has no gaps.
+-- What people ask is stored before a workflow hears of it; anything else is the work of one: it was started.
 with moved as (
     update orders
        set status = :status, payment_status = :payment_status, fulfillment_status = :fulfillment_status,
            failure = :failure, attention = :attention, version = version + cardinality(:types::text[]),
+           is_started = is_started or not :types::text[] <@ array['payments.added', 'cancel.requested'],
            paid_at = :paid_at, confirmed_at = :confirmed_at, shipped_at = :shipped_at,
            delivered_at = :delivered_at, completed_at = :completed_at, updated_at = now()
      where id = :order_id and version = :version_before

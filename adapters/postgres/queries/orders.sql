@@ -111,18 +111,25 @@ select o.id, o.tenant, o.customer_id, o.currency, o.total, o.country, o.carrier,
  where o.id = :order_id;
 
 -- name: find_unstarted
--- Undecided orders of which nothing is known but what was asked of them: nobody drives them.
-select o.id from orders o
- where o.status in ('pending', 'compensating')
-   and o.created_at < now() - make_interval(secs => :older_than_s)
-   and not exists (select from order_events e
-                    where e.order_id = o.id
-                      and e.type not in ('order.accepted', 'payments.added', 'cancel.requested'))
- order by o.id limit :limit;
-
--- name: find_undecided
--- Undecided orders that have not moved for a while, a page of them by id: is somebody driving them?
+-- Orders of which nothing is known but what was asked of them: no workflow has begun to work on them.
 select id from orders
- where status in ('pending', 'compensating') and id > :after
-   and updated_at < now() - make_interval(secs => :older_than_s)
+ where not is_started and created_at < now() - make_interval(secs => :older_than_s)
+ order by id limit :limit;
+
+-- name: find_stale
+-- Orders that have not moved for a while though something is left to do, a page of them by id: undecided ones,
+-- and confirmed ones whose carrier was not told to come, unless an operator gave that up.
+(select id from orders
+  where status in ('pending', 'compensating') and id > :after
+    and updated_at < now() - make_interval(secs => :older_than_s)
+  order by id limit :limit)
+union all
+(select o.id from shipments s join orders o on o.id = s.order_id
+  where s.carrier <> 'merchant' and s.tracking_number is not null
+    and s.released_at is null and s.canceled_at is null and s.order_id > :after
+    and o.status = 'confirmed' and o.updated_at < now() - make_interval(secs => :older_than_s)
+    and not exists (select from order_requests r
+                     where r.order_id = o.id and r.kind = 'attention'
+                       and r.body ->> 'step' = 'release:' || s.id and r.body ->> 'action' = 'skip')
+  order by o.id limit :limit)
  order by id limit :limit;

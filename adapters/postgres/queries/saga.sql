@@ -30,7 +30,6 @@ update payments p set provider_ref = coalesce(provider_ref, :reference)
 returning provider_ref;
 
 -- name: set_next_action!
--- What the payer has to do, as the provider says it.
 -- What the payer has to do; null when he has done it, or need not any more.
 update payments set next_action = :next_action
  where id = :payment_id and next_action is distinct from :next_action;
@@ -48,6 +47,10 @@ update shipments set tracking_number = :tracking_number where id = :shipment_id;
 -- name: set_released!
 -- The first time counts.
 update shipments set released_at = coalesce(released_at, now()) where id = :shipment_id;
+
+-- name: set_parcel_canceled!
+-- The first time counts.
+update shipments set canceled_at = coalesce(canceled_at, now()) where id = :shipment_id;
 
 -- name: lock_status$
 -- The order's lock, and its status as it is under it: a statement that waited for a row sees it fresh.
