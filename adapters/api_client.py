@@ -153,6 +153,11 @@ class PaymentView(_Answered):
     status: str
 
 
+class ShipmentView(_Answered):
+    carrier: str
+    tracking_number: str | None
+
+
 class Order(_Answered):
     """An order as it was when it was read."""
 
@@ -161,6 +166,7 @@ class Order(_Answered):
     payment_status: str
     fulfillment_status: str
     payments: tuple[PaymentView, ...]
+    shipments: tuple[ShipmentView, ...] = ()
     failure: Failure | None
     attention: dict[str, JsonValue] | None
     deadline: datetime | None

@@ -15,7 +15,6 @@ from cli.stack.stack import LocalStack
 SHORT_PATIENCE = {
     "outage_patience_s": 15,  # longer than a killed worker's heartbeat time-out and three failures
     "payer_patience_s": 6,
-    "payer_poll_s": 1,
     "undo_retry_cap_s": 2,
     "sweep_interval_s": 0.5,
 }

@@ -34,6 +34,8 @@ from worker.discretion import Discretion
 from worker.heartbeats import Heartbeats
 from worker.sweep import Sweep
 from workflows.order import OrderWorkflow
+from workflows.refund import PaymentNewsWorkflow, RefundWorkflow
+from workflows.return_ import ReturnWorkflow
 
 RECONNECT_S: Final = 1.0
 GRACEFUL_STOP_S: Final = 10  # longer than a provider takes, shorter than a deployment waits
@@ -49,7 +51,7 @@ log = structlog.get_logger()
 @asynccontextmanager
 async def activities_of(settings: Settings, pool: Pool) -> AsyncIterator[list[Callable[..., Any]]]:
     """Every activity, its ports filled."""
-    records = PostgresRecords(pool)
+    records = PostgresRecords(pool, payer_patience_s=settings.payer_patience_s)
     gateway = StripeGateway(
         api_key=settings.payment_provider_key, base_url=settings.payment_provider_url
     )
@@ -62,15 +64,22 @@ async def activities_of(settings: Settings, pool: Pool) -> AsyncIterator[list[Ca
             own_site.hold_own_site,
             own_site.decide_order,
             own_site.close_order,
+            own_site.follow_parcel,
+            own_site.complete_order,
             own_site.open_reversal,
             own_site.reverse_own_site,
             own_site.refuse_cancel,
+            own_site.look_at_return,
+            own_site.settle_return,
+            own_site.requested_refunds,
+            own_site.settle_refund,
             payments.authorize_payment,
             payments.charge_payment,
-            payments.await_payer,
+            payments.check_payment,
             payments.capture_payment,
             payments.undo_payment,
             payments.refund_payment,
+            payments.examine_payment,
             parcels.book_parcel,
             parcels.release_parcel,
             parcels.cancel_parcel,
@@ -94,7 +103,7 @@ def build_worker(
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[OrderWorkflow],
+        workflows=[OrderWorkflow, ReturnWorkflow, RefundWorkflow, PaymentNewsWorkflow],
         activities=activities,
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_cached_workflows=CACHED_WORKFLOWS,

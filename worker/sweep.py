@@ -13,11 +13,14 @@ import structlog
 
 from adapters.postgres import fence, orders, requests
 from adapters.postgres.idempotency import forget_old_keys
+from adapters.postgres.own_site import PostgresOwnSite
 from adapters.postgres.pool import Pool, reading, transaction
 from adapters.postgres.requests import Undelivered
 from adapters.temporal import OrderWorkflows
 from ordersaga.config import Settings
 from ordersaga.errors import EngineUnavailable, Unavailable
+from worker.give_backs import GiveBackSweep
+from worker.inbox import InboxSweep
 
 BATCH: Final = 100  # of each kind a round: a backlog of an outage is worked off in a few rounds
 FENCES_EVERY_S: Final = 600.0  # a small bite of the fences of long-final orders: 3,000 an hour
@@ -41,6 +44,10 @@ class Sweep:
         self._settings = settings
         self._fences_due_s = 0.0  # by the loop's clock
         self._looked_at = orders.FIRST_ID  # how far the look at stale orders has come
+        self._give_backs = GiveBackSweep(pool, workflows, settings)
+        self._inbox = InboxSweep(
+            pool, workflows, PostgresOwnSite(pool), settings, start=self._start
+        )
 
     async def run_forever(self) -> None:
         """A round every `sweep_interval_s`; no outage and no bug of one order ends the sweep."""
@@ -68,6 +75,8 @@ class Sweep:
         started = [await self._one(self._start(order_id)) for order_id in unstarted + stale]
         for undelivered in unheard:
             await self._one(self._deliver(undelivered))
+        await self._inbox.run_once()
+        await self._give_backs.run_once()
         return sum(filter(None, started))
 
     async def _one(self, work: Coroutine[Any, Any, T]) -> T | None:
@@ -102,8 +111,8 @@ class Sweep:
 
     async def _deliver(self, undelivered: Undelivered) -> None:
         order_id, request = undelivered.order_id, undelivered.request
-        if await self._workflows.deliver(order_id, request) == "no_workflow":
-            if undelivered.is_final:
+        if await self._workflows.deliver(undelivered.workflow_id, request) == "no_workflow":
+            if undelivered.is_over:
                 async with transaction(self._pool) as connection:
                     await requests.refuse(connection, request.id)  # nobody is left to answer it
             else:

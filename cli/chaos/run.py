@@ -38,7 +38,6 @@ from ordersaga.lifecycle import UNDECIDED
 PATIENCE: Final[Mapping[str, object]] = {  # fields of `Settings`, in seconds
     "outage_patience_s": 30,  # longer than a part is away, a killed worker's step, three failures
     "payer_patience_s": PAYER_PATIENCE_S,
-    "payer_poll_s": 1,
     "undo_retry_cap_s": 2,
     "sweep_interval_s": 1,
 }

@@ -184,7 +184,7 @@ async def test_a_failure_under_way_does_not_call_again_for_a_skipped_step(
     api: RunningApi, shop: httpx.AsyncClient, troubled: str
 ) -> None:
     await answer(shop, troubled, word())
-    records = PostgresRecords(api.pool)
+    records = PostgresRecords(api.pool, payer_patience_s=1)
     await records.raise_attention(troubled, STEP, "late", 6)
     assert (await shop.get(f"/v1/orders/{troubled}")).json()["attention"] is None
 
@@ -203,7 +203,7 @@ async def test_a_skipped_step_that_fails_on_for_long_calls_again(
         "where order_id = $1",
         troubled,
     )
-    await PostgresRecords(api.pool).raise_attention(troubled, STEP, "still", 6)
+    await PostgresRecords(api.pool, payer_patience_s=1).raise_attention(troubled, STEP, "still", 6)
     assert (await shop.get(f"/v1/orders/{troubled}")).json()["attention"]["step"] == STEP
 
 

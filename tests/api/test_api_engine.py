@@ -55,7 +55,7 @@ def a_launch(**otherwise: object) -> Launch:
         ],
     }
     body = OrderBody.model_validate(order_body(**{**given, **otherwise}))
-    order = check_order(body, tenant="t", now=datetime.now(UTC), patience_s=60)
+    order = check_order(body, tenant="t", now=datetime.now(UTC), settings=SETTINGS)
     return launch_of(order, SETTINGS)
 
 
@@ -91,7 +91,9 @@ async def test_a_workflow_is_started_once_and_reads_well(
 async def test_a_request_of_an_order_without_a_workflow_is_told_so(
     workflows: OrderWorkflows,
 ) -> None:
-    assert await workflows.deliver(keys.new_id("ord"), a_cancel()) == "no_workflow"
+    assert (
+        await workflows.deliver(keys.workflow_id(keys.new_id("ord")), a_cancel()) == "no_workflow"
+    )
 
 
 async def test_a_request_that_no_worker_takes_is_an_outage(workflows: OrderWorkflows) -> None:
@@ -99,7 +101,7 @@ async def test_a_request_that_no_worker_takes_is_an_outage(workflows: OrderWorkf
     await workflows.start(launch)
 
     with pytest.raises(EngineUnavailable):
-        await workflows.deliver(launch.ticket.order_id, a_cancel())
+        await workflows.deliver(keys.workflow_id(launch.ticket.order_id), a_cancel())
 
 
 async def test_a_server_that_is_there_is_reachable(workflows: OrderWorkflows) -> None:
@@ -113,7 +115,7 @@ async def test_a_server_that_is_away_is_an_outage(temporal_away: None) -> None:
     with pytest.raises(EngineUnavailable):
         await workflows.start(a_launch())
     with pytest.raises(EngineUnavailable):
-        await workflows.deliver(keys.new_id("ord"), a_cancel())
+        await workflows.deliver(keys.workflow_id(keys.new_id("ord")), a_cancel())
 
 
 def test_a_summary_says_what_is_sold_to_where() -> None:

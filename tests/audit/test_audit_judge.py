@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 
 from ordersaga.audit import INVARIANTS, Books, Judgement, judge
-from ordersaga.audit.evidence import OurFenceRow, OurRequest
-from tests.audit.builder import NOW, Scene, clean
+from ordersaga.audit.ours import OurFenceRow, OurRequest
+from tests.audit.builder import NOW, Scene
 from tests.audit.planted import (
     CARD,
     PLANTED,
@@ -24,6 +24,18 @@ from tests.audit.planted import (
     split_tender,
     voucher_held,
 )
+from tests.audit.planted_outside import (
+    PLANTED_OUTSIDE,
+    all_returned,
+    delivered,
+    one_returned,
+    paid_by_voucher,
+    slip_paid_late,
+    unpaid_slip,
+)
+from tests.audit.tables import clean
+
+ALL_PLANTED = PLANTED | PLANTED_OUTSIDE
 
 CLEAN: dict[str, Callable[[], Scene]] = {
     "confirmed": confirmed,
@@ -35,6 +47,22 @@ CLEAN: dict[str, Callable[[], Scene]] = {
     "rejected, split tender": lambda: split_tender().held().undone(),
     "canceled, boleto as store credit": canceled_boleto,
     "canceled after it was confirmed": lambda: split_tender().held().confirmed().reversed(),
+    "canceled, its slip never paid": unpaid_slip,
+    "canceled, its slip paid late": slip_paid_late,
+    "confirmed, then refunded in part to its voucher": paid_by_voucher,
+    "shipped": lambda: confirmed().seen("pre_transit").seen("in_transit"),
+    "delivered": delivered,
+    "delivered, completed": lambda: delivered().happened("order.completed"),
+    "delivered, completed, then said to be lost": lambda: (
+        delivered().happened("order.completed").seen("lost")
+    ),
+    "lost": lambda: Scene().lost(),
+    "returned to its sender": lambda: Scene().returned_to_sender(),
+    "returned by half": one_returned,
+    "returned, one by one": all_returned,
+    "held, then confirmed": lambda: (
+        Scene().happened("hold.placed", kind="rule").happened("hold.released").held().confirmed()
+    ),
 }
 
 
@@ -46,9 +74,9 @@ def test_an_order_that_is_right_has_no_violation(name: str) -> None:
     assert judgement.in_flight == ()
 
 
-@pytest.mark.parametrize("name", PLANTED)
+@pytest.mark.parametrize("name", ALL_PLANTED)
 def test_a_planted_violation_is_found_and_named(name: str) -> None:
-    scene, plant, invariant = PLANTED[name]
+    scene, plant, invariant = ALL_PLANTED[name]
     judgement = judge(*plant(*clean(scene().order())))
     found = [v for v in judgement.violations if v.invariant == invariant]
     assert found, f"only {judgement.violations}"
@@ -56,11 +84,11 @@ def test_a_planted_violation_is_found_and_named(name: str) -> None:
 
 
 def test_every_invariant_has_a_violation_planted() -> None:
-    assert {i.name for i in INVARIANTS} == {invariant for _, _, invariant in PLANTED.values()}
+    assert {i.name for i in INVARIANTS} == {invariant for _, _, invariant in ALL_PLANTED.values()}
 
 
 def test_every_invariant_was_asked_of_something() -> None:
-    orders = [Scene(id="ord_1").held().confirmed(), Scene(id="ord_2").held().undone()]
+    orders = [one_returned(), Scene(id="ord_2").held().undone()]
     judgement = judge(*clean(*(scene.order() for scene in orders)))
     assert {name for name, count in judgement.checked.items() if count == 0} == set()
 

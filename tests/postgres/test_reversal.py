@@ -7,11 +7,10 @@ import asyncio
 import pytest
 
 from ordersaga.errors import IllegalMove
-from ordersaga.keys import Step, refund_step
-from ordersaga.order import SANDBOX, NewOrder, NewPayment, Refusal
-from ordersaga.ports import Booking
+from ordersaga.keys import Step
+from ordersaga.order import NewOrder, NewPayment, Refusal
 from tests.postgres.concurrency import Onlooker, break_down
-from tests.postgres.merchant import CHANGED_MIND, Merchant, balance, card, parcel_of, voucher
+from tests.postgres.merchant import CHANGED_MIND, Merchant, balance, card, voucher
 
 ON_ITS_WAY = Refusal("parcel", "already_picked_up", "the carrier has it")
 
@@ -34,14 +33,7 @@ async def sold(shelf: Merchant) -> NewOrder:
 async def sold_by_card(shelf: Merchant) -> tuple[NewOrder, NewPayment]:
     """A card's and a voucher's, with the carrier's parcel."""
     asked = card(700)
-    order = await shelf.order(asked, voucher("V", 500), carrier=SANDBOX)
-    await shelf.hold(order)
-    booked = Booking(f"T-{order.id}")
-    await shelf.records.parcel_answered(parcel_of(order), order.parcel.id, booked)
-    await shelf.authorize(order, asked)
-    await shelf.capture(order, asked)
-    assert (await shelf.confirm(order)).verdict == "confirm"
-    return order, asked
+    return await shelf.sent_order(asked, voucher("V", 500)), asked
 
 
 async def test_a_reversal_puts_back_exactly_what_was_sold_and_paid(shelf: Merchant) -> None:
@@ -126,13 +118,13 @@ async def test_an_order_that_was_undone_is_left_alone_by_a_late_reversal(shelf: 
 
 async def test_a_cards_money_is_told_back_before_the_order_ends(shelf: Merchant) -> None:
     order, asked = await sold_by_card(shelf)
-    await shelf.own_site.open_reversal(order.id, CHANGED_MIND)
-    refund = Step(order.id, refund_step(asked.plan.id))
+    opened = await shelf.own_site.open_reversal(order.id, CHANGED_MIND)
+    (plan,) = (plan for plan in opened.refunds if not plan.is_ours)
+    assert (plan.payment_id, plan.amount) == (asked.plan.id, 700)
+    refund = Step(order.id, plan.step)
     assert await shelf.records.begin(refund) is None
     for _ in range(2):
-        await shelf.records.payment_given_back(
-            refund, "hold", asked.plan.id, amount=700, to="payer"
-        )
+        await shelf.records.refunded(refund, plan, to="payer")
     answered = await shelf.records.begin(refund)
     assert answered is not None, "asked again, it knows that it is done"
     assert answered.answer == "yes"

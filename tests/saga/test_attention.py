@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx
@@ -18,7 +17,7 @@ from cli.audit import AuditReport, Sources, run_audit
 from cli.stack.stack import LocalStack
 from ordersaga import keys
 from ordersaga.order import OrderRequest
-from tests.saga.shop import DECIDED_WITHIN_S, Json, Shop, card
+from tests.saga.shop import Json, Shop, card, until_true
 from tests.saga.test_crashes import doomed_worker
 from workflows import names
 
@@ -142,13 +141,6 @@ async def starts_of(temporal: Client, order: Json, activity: str) -> int:
         if e.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
     ]
     return scheduled.count(activity)
-
-
-async def until_true(is_so: Callable[[], Awaitable[bool]]) -> None:
-    deadline_s = time.monotonic() + DECIDED_WITHIN_S
-    while not await is_so():
-        assert time.monotonic() < deadline_s
-        await asyncio.sleep(0.05)
 
 
 async def _has_more_starts(temporal: Client, order: Json, activity: str, before: int) -> bool:

@@ -3,6 +3,12 @@
 alter table orders
     add column hold jsonb;                          -- why it stops before its money is taken; null: it does not
 
+-- Each of these has a workflow, or should have one.
+drop index orders_open;
+create index orders_open on orders (id)
+ where status in ('pending', 'compensating', 'confirmed', 'shipped', 'delivered');
+drop index shipments_unreleased;
+
 alter table payments
     add column expires_at timestamptz;              -- until when its payer is waited for
 
@@ -75,7 +81,8 @@ create table refunds (
     request_id   text,                              -- the refund that an operator asked for
     created_at   timestamptz not null default now(),
     refunded_at  timestamptz,                       -- null: still to do
-    destination  text,                              -- 'payer' or 'store_credit', once it is done
+    destination  text,                              -- once it is done: 'payer', 'store_credit'; of our own
+                                                    -- ledger's payments 'credit', 'voucher'
     check ((cause = 'return') = (return_id is not null)),
     check ((cause = 'request') = (request_id is not null)),
     check ((refunded_at is null) = (destination is null))

@@ -1,0 +1,16 @@
+-- name: keep_event$
+-- What a carrier said, once: the same event told again is no second one. No row back: it was known.
+insert into tracking_events (shipment_id, event_id, status, occurred_at, location, detail, estimated_at)
+values (:shipment_id, :event_id, :status, :occurred_at, :location, :detail, :estimated_at)
+on conflict do nothing
+returning event_id;
+
+-- name: read_events
+-- All that was said of a parcel; its state is their fold.
+select event_id, status, occurred_at, estimated_at from tracking_events where shipment_id = :shipment_id;
+
+-- name: set_tracking!
+-- Where the parcel is by all of that.
+update shipments set tracking_status = :status, estimated_at = :estimated_at
+ where id = :shipment_id
+   and (tracking_status, estimated_at) is distinct from (:status::text, :estimated_at::timestamptz);
