@@ -151,6 +151,7 @@ class PaymentView(_Answered):
     id: str
     method: str
     status: str
+    next_action: dict[str, JsonValue] | None = None  # what its payer has to do
 
 
 class ShipmentView(_Answered):

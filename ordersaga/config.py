@@ -48,6 +48,9 @@ class Settings(BaseModel):
 
     payment_provider_url: str = "https://api.stripe.com"
     payment_provider_key: str = ""
+    payment_return_url: str = Field(
+        default="", description="where payers come back to from a wallet's or a bank's page"
+    )
     carrier_url: str = ""
     carrier_key: str = ""
     payment_webhook_secrets: WebhookSecrets = Field(
@@ -66,9 +69,10 @@ class Settings(BaseModel):
         description="how long a hold or a charge is retried while its provider is away",
     )
     payer_patience_s: int = Field(
-        default=3 * DAY_S,
+        default=7 * DAY_S,
         ge=1,
-        description="how long an order waits for a payer: a slip, a 3-D Secure page, a pay-later",
+        description="how long an order waits to be paid later, and the longest for any payer: "
+        "each method has a patience of its own",
     )
     hold_patience_s: int = Field(
         default=3 * DAY_S,

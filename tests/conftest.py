@@ -15,6 +15,8 @@ from cli.stack.stack import LocalStack
 SHORT_PATIENCE = {
     "outage_patience_s": 15,  # longer than a killed worker's heartbeat time-out and three failures
     "payer_patience_s": 6,
+    "hold_patience_s": 4,
+    "completion_window_s": 3,
     "undo_retry_cap_s": 2,
     "sweep_interval_s": 0.5,
 }

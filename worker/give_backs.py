@@ -45,12 +45,11 @@ class GiveBackSweep:
                 undo_retry_cap_s=self._retry_cap_s,
                 limit=BATCH,
             )
-        self._looked_at_return = give_backs.FIRST_RETURN_ID
+        is_full = len(page) == BATCH
+        self._looked_at_return = page[-1].id if is_full else give_backs.FIRST_RETURN_ID
         for return_ in page:
             await self._workflows.start_return(return_.ticket, again=True)
             await self._workflows.tell_return(return_.id, return_.status)
-        if len(page) == BATCH:
-            self._looked_at_return = page[-1].id
 
     async def _refunds(self) -> None:
         async with reading(self._pool) as connection:
@@ -61,8 +60,7 @@ class GiveBackSweep:
                 undo_retry_cap_s=self._retry_cap_s,
                 limit=BATCH,
             )
-        self._looked_at_refund = give_backs.FIRST_REQUEST_ID
+        is_full = len(page) == BATCH
+        self._looked_at_refund = page[-1].id if is_full else give_backs.FIRST_REQUEST_ID
         for refund in page:
             await self._workflows.start_refund(refund.ticket, again=True)
-        if len(page) == BATCH:
-            self._looked_at_refund = page[-1].id

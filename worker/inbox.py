@@ -11,6 +11,7 @@ from adapters.postgres.inbox import (
     FIRST_PLACE,
     FIRST_SUBJECT,
     Letter,
+    Undelivered,
     find_undelivered,
     mark_delivered,
     match_subjects,
@@ -24,6 +25,7 @@ from ordersaga.ports import OwnSite
 
 BATCH: Final = 100  # messages read at once
 MOST_BATCHES: Final = 10  # a round: some seconds, so that the sweep's other work comes round too
+MOST_FAILING: Final = 3  # orders a round: then it is Temporal that is away, not one of them
 UNMATCHED_BATCH: Final = 1_000  # subjects a round, in turn: three look-ups each
 GRACE_S: Final = 3.0  # the API's own try, or our own step that caused the message, comes first
 
@@ -54,12 +56,10 @@ class InboxSweep:
     async def run_once(self) -> None:
         """Matches, then tells. Raises `Unavailable`: PostgreSQL is away."""
         await self._match()
-        try:
-            for _ in range(MOST_BATCHES):
-                if not await self._tell_batch():
-                    break
-        except EngineUnavailable as error:  # the next round goes on after the one that met it
-            log.warning("inbox.put_off", error=str(error))
+        failing: set[str] = set()  # orders
+        for _ in range(MOST_BATCHES):
+            if not await self._tell_batch(failing):
+                break
 
     async def _match(self) -> None:
         async with reading(self._pool) as connection:
@@ -69,21 +69,33 @@ class InboxSweep:
         if found.matched:
             log.info("inbox.matched", messages=found.matched)
 
-    async def _tell_batch(self) -> bool:
-        """Whether there may be more."""
+    async def _tell_batch(self, failing: set[str]) -> bool:
+        """Whether there may be more, and somebody who takes it."""
         async with reading(self._pool) as connection:
             batch = await find_undelivered(
                 connection, after=self._place, older_than_s=GRACE_S, limit=BATCH
             )
         for undelivered in batch:
             self._place = undelivered.place
-            if undelivered.is_known or await self._tell(undelivered.letter):
-                async with reading(self._pool) as connection:
-                    await mark_delivered(connection, undelivered.letter)
+            order_id = undelivered.letter.order_id
+            if order_id in failing:
+                continue
+            try:
+                await self._settle(undelivered)
+            except EngineUnavailable as error:
+                log.warning("inbox.put_off", order_id=order_id, error=str(error))
+                failing.add(order_id)
+                if len(failing) == MOST_FAILING:
+                    return False
         if len(batch) == BATCH:
             return True
         self._place = FIRST_PLACE
         return False
+
+    async def _settle(self, undelivered: Undelivered) -> None:
+        if undelivered.is_known or await self._tell(undelivered.letter):
+            async with reading(self._pool) as connection:
+                await mark_delivered(connection, undelivered.letter)
 
     async def _tell(self, letter: Letter) -> bool:
         """Whether it was heard, by the order's workflow or, where that has ended, by what is left."""

@@ -53,7 +53,9 @@ async def activities_of(settings: Settings, pool: Pool) -> AsyncIterator[list[Ca
     """Every activity, its ports filled."""
     records = PostgresRecords(pool, payer_patience_s=settings.payer_patience_s)
     gateway = StripeGateway(
-        api_key=settings.payment_provider_key, base_url=settings.payment_provider_url
+        api_key=settings.payment_provider_key,
+        base_url=settings.payment_provider_url,
+        return_url=settings.payment_return_url,
     )
     carrier = HttpCarrier(base_url=settings.carrier_url, key=settings.carrier_key)
     own_site = OwnSiteActivities(PostgresOwnSite(pool))

@@ -99,12 +99,15 @@ class OrderWorkflow:
                 self._saga.instruct(request)
 
     @workflow.signal(name=names.PAYMENT_EVENT)
-    def payment_event(self, message: Any) -> None:
-        """Something happened to a payment: a hint, the provider is asked."""
+    def payment_event(self, message: Any = None, *_: Any) -> None:
+        """Something happened to a payment: a hint, the provider is asked.
+
+        (Sent by hand, a signal may carry nothing, or too much: that must not fail the task.)
+        """
         self._news.hear_of_payment(message)
 
     @workflow.signal(name=names.CARRIER_EVENT)
-    def carrier_event(self, message: Any) -> None:
+    def carrier_event(self, message: Any = None, *_: Any) -> None:
         """The parcel was seen."""
         self._news.hear_of_parcel(message)
 

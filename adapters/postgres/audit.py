@@ -28,6 +28,7 @@ from ordersaga.audit.ours import (
     OurStock,
     OurTransfer,
 )
+from ordersaga.messages import KnownPayment, PaymentData, PaymentMessage, judge
 from ordersaga.tracking import Sighting
 
 _sql = load_queries("audit")
@@ -87,7 +88,7 @@ async def _read_orders(connection: Connection, order_ids: list[str] | None) -> t
         "refunds": await of_each(_sql.read_refunds, OurRefund),
         "returns": await of_each(_sql.read_returns, _return),
         "sightings": await of_each(_sql.read_sightings, Sighting),
-        "messages": await of_each(_sql.read_undelivered_messages, OurMessage),
+        "messages": await _read_news(connection, order_ids),
     }
     credits = await of_each(_sql.read_ledger_credits, lambda transfer, amount: (transfer, amount))
     ledger = {
@@ -107,6 +108,33 @@ async def _read_orders(connection: Connection, order_ids: list[str] | None) -> t
             )
         )
     return tuple(orders)
+
+
+async def _read_news(
+    connection: Connection, order_ids: list[str] | None
+) -> Mapping[str, tuple[OurMessage, ...]]:
+    """What was not told, but for what our rows say anyhow: mostly echoes of our own steps."""
+    found: dict[str, list[OurMessage]] = defaultdict(list)
+    async for row in _sql.read_undelivered_messages(connection, order_ids=order_ids):
+        if not _is_known(row):
+            message = OurMessage(row["source"], row["type"], row["received_at"])
+            found[row["order_id"]].append(message)
+    return {order_id: tuple(messages) for order_id, messages in found.items()}
+
+
+def _is_known(row: asyncpg.Record) -> bool:
+    if row["payment_id"] is None:
+        return False
+    message = PaymentMessage(type=row["type"], data=PaymentData.model_validate(row["data"]))
+    payment = KnownPayment(
+        id=row["payment_id"],
+        method=row["method"],
+        currency=row["currency"],
+        status=row["status"],
+        captured=row["captured"],
+        refunded=row["refunded"],
+    )
+    return judge(message, payment) == "known"
 
 
 def _return(

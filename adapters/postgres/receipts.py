@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from adapters.postgres.attention import relieved
+from adapters.postgres.decision import answer_open
 from adapters.postgres.history import record
 from adapters.postgres.moves import lock_for
 from adapters.postgres.pool import Connection, load_queries
@@ -20,12 +22,15 @@ async def store_receipt(
     moving = await lock_for(
         connection, order_id, asks="confirm-receipt", return_window_s=return_window_s
     )
+    order = moving.order
+    await answer_open(connection, order, cancel="refused")
     await add_request(connection, order_id, request, {})
-    happenings = []
+    arrived = []
     if moving.shown.status == Status.SHIPPED:
-        happenings = [Happening.of("parcel.delivered"), Happening.of("order.delivered")]
+        arrived = [Happening.of("parcel.delivered"), Happening.of("order.delivered")]
     received = Happening.of("receipt.confirmed", request=request.id, by=request.requested_by)
-    await record(connection, moving.order, *happenings, received, Happening.of("order.completed"))
+    completed = Happening.of("order.completed")
+    await record(connection, order, *arrived, received, *relieved(order), completed)
 
 
 async def store_review(

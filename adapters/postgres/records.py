@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
+import asyncpg
 from pydantic import JsonValue
 
 from adapters.postgres import attention, examining, fence, provider_answers, refunds
@@ -17,6 +18,7 @@ from adapters.postgres.attention import cleared
 from adapters.postgres.history import LockedOrder, OrderMissing, lock_order, record
 from adapters.postgres.ledger import Ledger
 from adapters.postgres.pool import Connection, Pool, load_queries, reading, transaction
+from ordersaga.errors import ProviderAnswerWrong
 from ordersaga.history import Happening
 from ordersaga.keys import Step
 from ordersaga.lifecycle import FINAL, FulfillmentStatus, PaymentStatus
@@ -221,9 +223,7 @@ class PostgresRecords:
                     Happening.of("parcel.refused", code=refusal.code, detail=refusal.detail)
                 )
             else:
-                await _sql.set_tracking_number(
-                    connection, shipment_id=shipment_id, tracking_number=vote.reference
-                )
+                await _keep_tracking_number(connection, shipment_id, vote.reference)
                 late = await fence.is_undone(
                     connection, step.order_id, step.name, step.generation
                 )  # the carrier has canceled it by now: that answer counts
@@ -254,6 +254,8 @@ class PostgresRecords:
     async def parcel_canceled(self, step: Step) -> None:
         async with transaction(self._pool) as connection:
             order = await lock_order(connection, step.order_id)
+            if order.state.status in FINAL:
+                return  # nobody asks any more
             booked = order.state.fulfillment_status == FulfillmentStatus.BOOKED
             happenings = [Happening.of("parcel.canceled")] if booked else []
             await _sql.set_parcel_canceled(connection, shipment_id=order.shipment["id"])
@@ -294,6 +296,17 @@ class PostgresRecords:
         await self._ledger.credit_customer(
             connection, order, step=step, amount=amount, reason=step.name
         )
+
+
+async def _keep_tracking_number(
+    connection: Connection, shipment_id: str, tracking_number: str | None
+) -> None:
+    try:
+        await _sql.set_tracking_number(
+            connection, shipment_id=shipment_id, tracking_number=tracking_number
+        )
+    except asyncpg.UniqueViolationError as error:
+        raise ProviderAnswerWrong(f"{tracking_number} is another parcel's number") from error
 
 
 async def _set_waiting(

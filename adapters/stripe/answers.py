@@ -108,7 +108,8 @@ def _last_moment(intent: PaymentIntent) -> datetime | None:
     expires_s = details.get("expires_at") if isinstance(details, dict) else None
     if expires_s is None:
         return None
-    if isinstance(expires_s, int) and not isinstance(expires_s, bool):
-        if 0 <= expires_s <= LAST_MOMENT_S:
-            return datetime.fromtimestamp(expires_s, UTC)
-    raise ProviderAnswerWrong(f"{intent.id} expires at no time that there is")
+    if isinstance(expires_s, bool) or not isinstance(expires_s, int):
+        raise ProviderAnswerWrong(f"{intent.id} expires at no number")
+    if not 0 <= expires_s <= LAST_MOMENT_S:
+        raise ProviderAnswerWrong(f"{intent.id} expires at no time that there is")
+    return datetime.fromtimestamp(expires_s, UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Final
 
@@ -76,6 +77,7 @@ async def ask_for_return(
     return await answer_now(ask, is_replay=once.is_replay, status=201)
 
 
+RETURN_ID: Final = re.compile(r"ret_[0-9A-HJKMNP-TV-Z]{26}")
 MOVE: Final = operation(
     {200: OrderView},
     scope=(ORDERS_WRITE, OPS),
@@ -125,9 +127,16 @@ async def receive_return(
     return await _move(request, caller, key, order_id, return_id, "receive")
 
 
+def no_such_return() -> Problem:
+    """Whatever does not look like a return's id is none, either."""
+    return Problem("not_found", "the order has no return of this id")
+
+
 async def _move(
     request: Request, caller: ApiKey, key: str, order_id: str, return_id: str, word: str
 ) -> Response:
+    if RETURN_ID.fullmatch(return_id) is None:
+        raise no_such_return()
     ask = await read_ask(
         request,
         caller,
@@ -141,7 +150,7 @@ async def _move(
     try:
         once = await store_once(ask, return_id, store)
     except ReturnMissing:
-        raise Problem("not_found", "the order has no return of this id") from None
+        raise no_such_return() from None
     if once.made is not None:
         told = ask.services.workflows.tell_return(return_id, once.made)
         await try_to_tell(told, about=return_id)

@@ -12,7 +12,8 @@ from adapters.api_client import ApiClient, ApiProblem, Order
 from cli.replay.life import Act, Cancels, Life, Pays, Seen, SeenAgain
 from cli.traffic.carrier import Carrier, CarrierSaysNo, Message
 from cli.traffic.looking import look_until
-from cli.traffic.stage import Payers, Stage
+from cli.traffic.pages import PayerPages, pages_of
+from cli.traffic.stage import Stage
 from ordersaga.lifecycle import FINAL, Status
 
 WAIT_S: Final = 30  # the longest that the API holds an answer back
@@ -45,7 +46,7 @@ class Cast:
 
     api: ApiClient
     stage: Stage
-    payers: Payers
+    pages: PayerPages
     carrier: Carrier
 
 
@@ -141,13 +142,24 @@ class _Playing:
         )
 
     async def _pay(self) -> None:
-        self.cast.payers.expect(self.order.id, "pays")
-        try:
+        """Wherever the order sends its payer, until it is decided."""
+        paid: set[str] = set()
+
+        def to_pay(now: Order) -> frozenset[str]:
+            return pages_of(now) - paid if now.status == Status.PENDING else frozenset()
+
+        while True:
             self.order = await look_until(
-                self.cast.api, self.order, lambda now: now.status != Status.PENDING
+                self.cast.api,
+                self.order,
+                lambda now: now.status != Status.PENDING or bool(to_pay(now)),
             )
-        finally:
-            self.cast.payers.forget(self.order.id)
+            pages = to_pay(self.order)
+            if not pages:
+                return
+            for page in pages:
+                await self.cast.pages.pay(page)
+            paid |= pages
 
     async def _cancel(self) -> None:
         self.order = await self.cast.api.cancel_order(

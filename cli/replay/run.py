@@ -9,7 +9,7 @@ from typing import Final
 
 from adapters.api_client import ApiClient
 from cli.demo.file import enough_for
-from cli.demo.run import playing_payers, tell_broken
+from cli.demo.run import tell_broken
 from cli.endings import FAILED, UNDECIDED
 from cli.replay.drive import MOST_LIVES, Cast, Driver
 from cli.replay.screen import ReplayScreen
@@ -18,6 +18,7 @@ from cli.replay.verdict import judge, until_all_is_told
 from cli.stack import Ready
 from cli.traffic.carrier import Carrier
 from cli.traffic.orders import survey
+from cli.traffic.pages import PayerPages
 from cli.traffic.stage import Stage
 from ordersaga.methods import DAY_S, SLIP_PATIENCE_S
 
@@ -58,12 +59,12 @@ class ReplayRun:
             Carrier(
                 carrier_url=ready.carrier, api_url=ready.api, secret=ready.webhook_secrets.carrier
             ) as carrier,
-            playing_payers(ready) as payers,
+            PayerPages() as pages,
         ):
             stage = Stage(api, run=run)
             await stage.fill_shelves(enough_for(wanted.demand))
             driver = Driver(
-                Cast(api, stage, payers, carrier),
+                Cast(api, stage, pages, carrier),
                 self.screen,
                 run=run,
                 concurrency=self.concurrency,

@@ -181,7 +181,7 @@ class OurOrder:
     refunds: tuple[OurRefund, ...] = ()  # by id
     returns: tuple[OurReturn, ...] = ()  # by id
     sightings: tuple[Sighting, ...] = ()  # of its parcel
-    messages: tuple[OurMessage, ...] = ()  # undelivered ones
+    messages: tuple[OurMessage, ...] = ()  # undelivered ones that tell what our rows do not say
     ledger_held: int = 0  # the order's entries on `held`, summed
     ledger_spendable: int = 0  # … on credit and voucher accounts
     # Transfer → what it brought to a credit or voucher account.

@@ -77,7 +77,7 @@ def _are_caused(order: OurOrder, _: Evidence) -> Iterator[Problem]:
                 f"{order.money(found)} goes back for the {cause} {subject}, "
                 f"but {order.money(wanted)} should"
             )
-            yield Problem(order.id, detail, order.id)
+            yield Problem(order.id, detail, order.id, (books_step(subject),))
     for refund in order.refunds:
         if refund.cause == "reversal" and not order.was_reversed:
             detail = f"given back as a whole order's, and the order is {order.status}"

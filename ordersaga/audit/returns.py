@@ -12,6 +12,8 @@ from ordersaga.lifecycle import ReturnStatus, Status
 
 OrderReservation = tuple[OurOrder, OurReservation]
 
+_OVER = frozenset({ReturnStatus.REFUNDED, ReturnStatus.DECLINED})
+
 
 def _with_returns(evidence: Evidence) -> Iterable[OurOrder]:
     return (order for order in evidence.ours.orders if order.returns)
@@ -104,12 +106,12 @@ def _restocked_by_history(order: OurOrder, sku: str) -> int:
 
 
 def _is_returned(order: OurOrder, _: Evidence) -> Iterator[Problem]:
-    is_over = all(r.status in (ReturnStatus.REFUNDED, ReturnStatus.DECLINED) for r in order.returns)
-    if order.status == Status.RETURNED:
-        if not (order.was_reversed or (order.is_all_sent_back and is_over)):
-            yield Problem(order.id, "returned, and not all of it came back", order.id)
-    elif order.is_settled and order.is_all_sent_back and is_over and order.lines:
-        yield Problem(order.id, f"{order.status}, and all of it came back", order.id)
+    is_back = order.is_all_sent_back and all(r.status in _OVER for r in order.returns)
+    if order.status == Status.RETURNED and not (order.was_reversed or is_back):
+        yield Problem(order.id, "returned, and not all of it came back", order.id)
+    elif order.is_settled and is_back and not order.open_refunds:
+        steps = tuple(refund.step for refund in order.refunds)
+        yield Problem(order.id, f"{order.status}, and all of it came back", order.id, steps)
 
 
 INVARIANTS: tuple[Invariant[OurOrder] | Invariant[OrderReservation], ...] = (

@@ -9,6 +9,7 @@ from ordersaga.audit.evidence import Evidence
 from ordersaga.audit.findings import Invariant, Problem
 from ordersaga.audit.ours import OurOrder
 from ordersaga.lifecycle import Status
+from ordersaga.tracking import RETURNED_TO_SENDER
 
 OrderParcel = tuple[OurOrder, BookedParcel]
 
@@ -45,14 +46,18 @@ def _are_told(order: OurOrder, _: Evidence) -> Iterator[Problem]:
 
 
 def _order_follows(order: OurOrder, _: Evidence) -> Iterator[Problem]:
-    if order.messages or order.requests or not order.is_settled:
+    if order.messages or order.requests:
         return
     parcel = order.parcel
-    is_behind = (
-        (parcel.is_handed_over and order.status == Status.CONFIRMED)
-        or (parcel.is_delivered and order.status == Status.SHIPPED)
-        or (parcel.reversal is not None and order.status != Status.COMPLETED)
-    )
+    match order.status:
+        case Status.CONFIRMED:
+            is_behind = parcel.is_handed_over or parcel.reversal is not None
+        case Status.SHIPPED:
+            is_behind = parcel.is_delivered or parcel.reversal is not None
+        case Status.DELIVERED:  # what is at its buyer's can come back, but not be lost
+            is_behind = parcel.reversal == RETURNED_TO_SENDER
+        case _:
+            is_behind = False
     if is_behind:
         yield Problem(order.id, f"{order.status}, and its parcel is {parcel.status}", order.id)
 

@@ -308,6 +308,11 @@ PLANTED_OUTSIDE: Planted = {
         in_order(),
         "tracking.followed",
     ),
+    "sent back after its delivery, and the order stands": (
+        lambda: Scene().delivered().seen("return_to_sender"),
+        in_order(),
+        "tracking.followed",
+    ),
     "seen, and its carrier did not say so": (
         delivered,
         carrier_said(),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from ordersaga.audit import INVARIANTS, Books, Judgement, judge
-from ordersaga.audit.ours import OurFenceRow, OurRequest
-from tests.audit.builder import NOW, Scene
+from ordersaga.audit.ours import OurFenceRow, OurMessage, OurRefund, OurRequest
+from tests.audit.builder import LONG_AGO, NOW, Scene
 from tests.audit.planted import (
     CARD,
     PLANTED,
@@ -21,6 +21,7 @@ from tests.audit.planted import (
     in_provider_book,
     refunded_in_part,
     rejected,
+    sent_back,
     split_tender,
     voucher_held,
 )
@@ -52,6 +53,7 @@ CLEAN: dict[str, Callable[[], Scene]] = {
     "confirmed, then refunded in part to its voucher": paid_by_voucher,
     "shipped": lambda: confirmed().seen("pre_transit").seen("in_transit"),
     "delivered": delivered,
+    "delivered, then said to be lost": lambda: delivered().seen("lost"),
     "delivered, completed": lambda: delivered().happened("order.completed"),
     "delivered, completed, then said to be lost": lambda: (
         delivered().happened("order.completed").seen("lost")
@@ -116,6 +118,52 @@ def test_an_order_that_waits_for_its_payer_is_explained() -> None:
     assert "waits for its payer" in judgement.explained[0].reason
 
 
+def test_a_slips_own_deadline_counts_and_not_its_orders() -> None:
+    scene = Scene(tender=(("boleto", 700),)).held()
+    scene.happened("payment.requires_action", payment_id="pay_ord_1_boleto")
+    order = scene.order()
+    waiting = replace(order.payments[0], expires_at=NOW + timedelta(days=6))
+    over = NOW - timedelta(days=1)
+    judgement = judge(*clean(replace(order, deadline=over, payments=(waiting,))))
+    assert judgement.violations == ()
+    assert f"until {waiting.expires_at:%F}" in judgement.explained[0].reason
+
+
+def test_a_held_order_is_explained_until_its_hold_is_over() -> None:
+    def held(until: datetime) -> Judgement:
+        scene = Scene().held().happened("hold.placed", kind="merchant", until=until.isoformat())
+        return moved(scene, ago_s=3600)
+
+    waiting = held(NOW + timedelta(minutes=1))
+    assert waiting.violations == ()
+    assert "is held (merchant) until 2026-01-01 12:01" in waiting.explained[0].reason
+    over = held(NOW - timedelta(minutes=5))
+    assert [v.invariant for v in over.violations] == ["orders.ended"]
+
+
+def promised(ago_s: float) -> Judgement:
+    """100 of the card go back: its provider has them on their way, our tables do not know it yet."""
+    scene = confirmed().happened("refund.requested", request="req_1", amount=100)
+    at = NOW - timedelta(seconds=ago_s)
+    open_refund = OurRefund("rfd_1", CARD, 100, "request", None, "req_1", None, at)
+    made = in_provider_book(refunds=(sent_back(100, "ord_1:refund:rfd_1:1:hold"),))
+    return judge(*made(*clean(replace(scene.order(), refunds=(open_refund,)))), settle_s=60)
+
+
+def test_a_refund_on_its_way_may_be_in_the_providers_books_and_not_in_ours() -> None:
+    assert promised(ago_s=59).violations == ()
+    assert promised(ago_s=59).in_flight == ("ord_1",)
+    assert [v.invariant for v in promised(ago_s=61).violations] == ["refunds.made"]
+
+
+def test_a_message_on_its_way_may_tell_of_what_our_tables_do_not_know() -> None:
+    told = OurMessage("payments/stripe", "payment.captured", NOW - timedelta(seconds=3))
+    late = in_provider_book(state="taken", received=700)
+    judgement = judge(*late(*clean(replace(unpaid_slip().order(), messages=(told,)))))
+    assert judgement.violations == ()
+    assert judgement.in_flight == ("ord_1",)
+
+
 def test_an_order_in_attention_is_explained_and_not_forgotten() -> None:
     scene = Scene().held()
     scene.decision = "undo"
@@ -138,6 +186,25 @@ def test_what_an_operator_skipped_is_explained_with_who_and_why() -> None:
     judgement = judge(*in_provider_book(state="held")(*clean(scene.order())))
     assert judgement.violations == ()
     assert any("key_ops: settled by hand" in e.reason for e in judgement.explained)
+
+
+def test_what_somebody_else_sent_back_is_explained_once_an_operator_has_seen_it() -> None:
+    answer = {"step": f"books:{CARD}", "action": "skip", "by": "key_ops", "note": "a goodwill"}
+    scene = confirmed().happened("attention.answered", **answer)
+    behind_our_back = in_provider_book(refunds=(sent_back(100),))
+    judgement = judge(*behind_our_back(*clean(scene.order())))
+    assert judgement.violations == ()
+    assert {e.order_id for e in judgement.explained} == {"ord_1"}
+
+
+def test_a_refund_that_an_operator_gave_up_is_explained() -> None:
+    scene = confirmed().happened("refund.requested", request="req_1", amount=100)
+    answer = {"step": "refund:rfd_1", "action": "skip", "by": "key_ops", "note": "paid in cash"}
+    scene.happened("attention.answered", **answer)
+    given_up = OurRefund("rfd_1", CARD, 100, "request", None, "req_1", None, LONG_AGO)
+    judgement = judge(*clean(replace(scene.order(), refunds=(given_up,))))
+    assert judgement.violations == ()
+    assert any("paid in cash" in e.reason for e in judgement.explained)
 
 
 def test_books_are_not_compared_while_a_request_is_being_answered() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from ordersaga import keys
@@ -18,12 +19,14 @@ def parcel_that(*statuses: str, ends: str) -> Path:
         await shop.until_released(order["id"])
         for status in statuses:
             await shop.carrier_says(order, status)
-            await shop.until(
-                order["id"], lambda o, s=status: o["shipments"][0]["tracking_status"] == s
-            )
+            await shop.until(order["id"], partial(_is_seen, status))
         return await ended(shop, order, ends)
 
     return path
+
+
+def _is_seen(status: str, order: Json) -> bool:
+    return bool(order["shipments"][0]["tracking_status"] == status)
 
 
 async def received(shop: Shop) -> str:
@@ -67,7 +70,7 @@ def held_and(*moves: str, ends: str) -> Path:
 async def disputed(shop: Shop) -> str:
     order = await confirmed(shop, payment("alipay"))
     (intent,) = (await shop.books(order["id"])).intents
-    await shop.provider.post(f"/test/payers/{intent['id']}/dispute", json={})
+    await shop.provider.post(f"/test/disputes/{intent['id']}", json={})
     await shop.until(order["id"], lambda o: o["attention"] is not None)
     return str(order["id"])
 

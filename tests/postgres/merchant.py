@@ -16,6 +16,7 @@ from adapters.postgres.own_site import PostgresOwnSite
 from adapters.postgres.pool import Pool, transaction
 from adapters.postgres.records import PostgresRecords
 from adapters.postgres.requests import store_cancel
+from adapters.postgres.returns import NewReturn, store_return, store_return_move
 from ordersaga import keys
 from ordersaga.history import Happening
 from ordersaga.keys import Step, new_id
@@ -43,6 +44,7 @@ from ordersaga.ports import Booking, Destination, MoneyState, ProviderPayment
 CURRENCY = "BRL"
 CUSTOMER = "c-1"
 RETURN_WINDOW_S = 30 * 24 * 3600
+ALWAYS_S = 100 * 365 * 24 * 3600  # parcels here were delivered long ago
 PAYER_PATIENCE_S = 7 * 24 * 3600  # longer than any method's own
 
 DECLINED = Refusal("payment", "card_declined", "Your card was declined.")
@@ -179,18 +181,21 @@ class Merchant:
         total: int | None = None,
         customer_id: str = CUSTOMER,
         hold: Hold | None = None,
+        priced: Sequence[Line] = (),
     ) -> NewOrder:
-        """The goods cost nothing, their shipping does: what is paid for does not matter here."""
+        """What is paid for seldom matters here: unless they are `priced`, goods cost nothing, and their
+        shipping does."""
         asked = sum(p.plan.amount for p in payments) if total is None else total
+        goods = priced or [Line(sku, quantity, unit_price=0, tax=0) for sku, quantity in lines]
         return NewOrder(
             id=new_id("ord"),
             tenant=self.tenant,
             customer_id=customer_id,
             currency=CURRENCY,
             total=asked,
-            shipping_fee=asked,
+            shipping_fee=asked - sum(g.quantity * g.unit_price + g.tax for g in goods),
             country="BR",
-            lines=tuple(Line(sku, quantity, unit_price=0, tax=0) for sku, quantity in lines),
+            lines=tuple(goods),
             payments=payments,
             parcel=Parcel(new_id("shp"), carrier, "standard"),
             deadline=datetime.now(UTC) + timedelta(hours=1),
@@ -211,9 +216,10 @@ class Merchant:
         *payments: NewPayment,
         lines: Sequence[tuple[str, int]] = (("mug", 1),),
         carrier: str = MERCHANT,
+        priced: Sequence[Line] = (),
     ) -> NewOrder:
         """An accepted one."""
-        order = self.new_order(*payments, lines=lines, carrier=carrier)
+        order = self.new_order(*payments, lines=lines, carrier=carrier, priced=priced)
         await self.accept(order)
         return order
 
@@ -222,14 +228,21 @@ class Merchant:
         await self.put_stock(mug=10)
         return await self.order(*payments, carrier=SANDBOX)
 
+    async def book(self, order: NewOrder) -> Vote:
+        """A place at the carrier."""
+        place = Booking(f"T-{order.id}")
+        return await self.records.parcel_answered(parcel_of(order), order.parcel.id, place)
+
     async def sent_order(
-        self, *payments: NewPayment, lines: Sequence[tuple[str, int]] = (("mug", 1),)
+        self,
+        *payments: NewPayment,
+        lines: Sequence[tuple[str, int]] = (("mug", 1),),
+        priced: Sequence[Line] = (),
     ) -> NewOrder:
         """A confirmed one that the carrier brings; its cards are captured."""
-        order = await self.order(*payments, lines=lines, carrier=SANDBOX)
+        order = await self.order(*payments, lines=lines, carrier=SANDBOX, priced=priced)
         await self.hold(order)
-        booked = Booking(f"T-{order.id}")
-        await self.records.parcel_answered(parcel_of(order), order.parcel.id, booked)
+        await self.book(order)
         for asked in payments:
             if not asked.plan.is_ours:
                 await self.authorize(order, asked)
@@ -277,6 +290,27 @@ class Merchant:
         step = Step(order.id, plan.step)
         await self.records.begin(step)
         await self.records.refunded(step, plan, to=to)
+
+    async def ask_return(self, order: NewOrder, **units: int) -> str:
+        """A buyer wants to send so many units back, or all that he has; its id."""
+        asked = NewReturn(id=new_id("ret"), wanted=units or None, reason="too small")
+        async with transaction(self.pool) as connection:
+            await store_return(
+                connection,
+                order_id=order.id,
+                return_window_s=ALWAYS_S,
+                undo_retry_cap_s=1,
+                asked=asked,
+            )
+        return asked.id
+
+    async def answer_return(self, order: NewOrder, return_id: str, *words: str) -> None:
+        """The seller's words, one after the other: `approve`, `decline`, `receive`."""
+        for word in words:
+            async with transaction(self.pool) as connection:
+                await store_return_move(
+                    connection, order_id=order.id, return_id=return_id, asks=word, by="key_1"
+                )
 
     async def happens(self, order: NewOrder, *types: str) -> None:
         """What a carrier and a buyer would make happen."""

@@ -10,10 +10,11 @@ from typing import Final
 
 import pytest
 
-from adapters.postgres import fence
+from adapters.postgres import fence, refunds
 from adapters.postgres.pool import transaction
 from cli.stack.ready import Ready
-from ordersaga.keys import RESTOCK, Step, refund_step, release_step
+from ordersaga.keys import RESTOCK, Step, new_id, refund_step, release_step, restock_step
+from ordersaga.lifecycle import ReturnStatus, Status
 from ordersaga.order import NewOrder, NewPayment, Refusal, Vote
 from ordersaga.ports import Booking
 from tests.postgres.books import everything_of
@@ -40,8 +41,9 @@ def release_of(order: NewOrder) -> Step:
     return Step(order.id, release_step(order.parcel.id))
 
 
-def refund_of(order: NewOrder, asked: NewPayment) -> Step:
-    return Step(order.id, refund_step(asked.plan.id))
+def nobodys_refund_of(order: NewOrder) -> Step:
+    """A refund that is not in our tables."""
+    return Step(order.id, refund_step(new_id("rfd")))
 
 
 @pytest.fixture
@@ -119,6 +121,13 @@ ENDINGS: Final = {
 }
 
 
+async def refund_all_again(shelf: Merchant, order: NewOrder) -> None:
+    """Whatever went back of it."""
+    locked = await shelf.look(order)
+    for refund in locked.refunds:
+        await shelf.refund(order, refunds.plan_of(locked, refund))
+
+
 async def clean_up(shelf: Merchant) -> fence.Forgotten:
     """As if a month had passed since everything."""
     async with transaction(shelf.pool) as connection:
@@ -146,7 +155,9 @@ LATE: Final[dict[str, Late]] = {
     "begin_payment": lambda s, o, a: s.records.begin(step_of(o, a)),
     "begin_parcel": lambda s, o, a: s.records.begin(parcel_of(o)),
     "begin_release": lambda s, o, a: s.records.begin(release_of(o)),
-    "begin_refund": lambda s, o, a: s.records.begin(refund_of(o, a)),
+    "begin_refund": lambda s, o, a: s.records.begin(nobodys_refund_of(o)),
+    "refund_again": lambda s, o, a: refund_all_again(s, o),
+    "complete": lambda s, o, a: s.own_site.complete(o.id),
     "begin_undo_payment": lambda s, o, a: s.records.begin_undo(step_of(o, a)),
     "begin_undo_parcel": lambda s, o, a: s.records.begin_undo(parcel_of(o)),
     "take": lambda s, o, a: s.records.may_take(step_of(o, a)),
@@ -170,7 +181,7 @@ LATE: Final[dict[str, Late]] = {
     "parcel_released": lambda s, o, a: s.records.parcel_released(release_of(o), o.parcel.id, None),
     "release_refused": lambda s, o, a: s.records.parcel_released(release_of(o), o.parcel.id, NO),
     "parcel_canceled": lambda s, o, a: s.records.parcel_canceled(parcel_of(o)),
-    "attention": lambda s, o, a: s.records.raise_attention(o.id, refund_of(o, a).name, "x", 9),
+    "attention": lambda s, o, a: s.records.raise_attention(o.id, nobodys_refund_of(o).name, "x", 9),
 }
 
 
@@ -213,7 +224,7 @@ async def test_a_step_of_a_cleaned_order_is_told_that_it_is_too_late(
         step_of(order, asked),
         parcel_of(order),
         release_of(order),
-        refund_of(order, asked),
+        nobodys_refund_of(order),
     ):
         assert await shelf.records.begin(step) == fence.too_late(step.name)
     assert await shelf.records.may_take(step_of(order, asked)) is not None
@@ -365,7 +376,16 @@ def _run(env: dict[str, str], *options: str) -> str:
 
 
 def test_every_kind_of_step_has_statuses_that_bar_it() -> None:
-    for step in ("stock", "payment:p", "parcel:s", "release:s", "refund:p", RESTOCK):
+    for step in ("stock", "payment:p", "parcel:s", "release:s", RESTOCK):
         for status in ("rejected", "canceled", "completed", "returned"):
             assert fence.is_barred(step, status), step
         assert fence.is_barred(step, "pending") is False
+
+
+def test_money_goes_back_in_any_status_and_its_own_row_bars_it() -> None:
+    assert not any(fence.is_barred("refund:rfd_1", status) for status in Status)
+
+
+def test_goods_of_a_return_come_back_until_its_own_status_says_that_they_did() -> None:
+    barred = {status for status in ReturnStatus if fence.is_barred(restock_step("ret_1"), status)}
+    assert barred == {ReturnStatus.RECEIVED, ReturnStatus.REFUNDED, ReturnStatus.DECLINED}

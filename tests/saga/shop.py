@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 import httpx
+from standardwebhooks import Webhook
 from temporalio.client import Client
 
 from cli.stack.ready import Ready
@@ -196,6 +198,20 @@ class Shop:
         for status in ("picked_up", "in_transit", "delivered"):
             await self.carrier_says(order, status)
         return await self.until(order["id"], lambda o: o["delivered_at"] is not None)
+
+    async def webhook(self, source: str, message: Json, *, message_id: str) -> Any:
+        """A signed message to us: `payments/sandbox`, `carriers/merchant`."""
+        secrets = self.stack.ready.webhook_secrets
+        kind, _, sender = source.partition("/")
+        secret = secrets.payments if kind == "payments" else getattr(secrets, sender)
+        body = json.dumps(message)
+        signature = Webhook(secret).sign(message_id, datetime.now(UTC), body)
+        headers = {
+            "webhook-id": message_id,
+            "webhook-timestamp": str(int(time.time())),
+            "webhook-signature": signature,
+        }
+        return await self.api.post(f"/v1/webhooks/{source}", content=body, headers=headers)
 
     async def newest_workflow(self, kind: str, *, about: Json) -> str:
         """The id of the last workflow of this kind that was started with the order."""

@@ -93,6 +93,21 @@ async def test_killed_after_the_decision_then_canceled_the_decision_stands(
     await shop.assert_clean_slate(order)
 
 
+async def test_a_cancel_that_took_effect_and_was_forgotten_by_temporal_is_seen_through(
+    stack: LocalStack, shop: Shop
+) -> None:
+    """An update is not durable before its task is done: its effect in our tables can be older."""
+    async with doomed_worker(stack, "after", "open_reversal"):
+        order = await shop.order(card(), prefer="respond-async")
+        await shop.until(order["id"], lambda o: o["status"] == "confirmed")
+        await shop.cancel(order["id"], prefer="wait=0")
+        await shop.until(order["id"], lambda o: o["status"] == "compensating")
+        await stack.kill("temporal")
+        await stack.start("temporal")
+    order = await shop.until(order["id"], lambda o: o["status"] == "canceled")
+    await shop.assert_clean_slate(order)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("activity", ["undo_payment", "cancel_parcel", "close_order"])
 async def test_a_worker_killed_while_undoing_finishes_the_undo(

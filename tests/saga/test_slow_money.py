@@ -30,8 +30,9 @@ async def test_a_page_of_the_payers_bank_confirms_its_order(shop: Shop) -> None:
 async def test_nobody_asks_the_provider_while_a_payer_thinks(shop: Shop, temporal: Client) -> None:
     order = await shop.order(payment("boleto"))
     handle = temporal.get_workflow_handle(workflow_id(order["id"]))
+    await asyncio.sleep(1)  # its workflow has come to wait
     before = (await handle.describe()).history_length
-    await asyncio.sleep(3)
+    await asyncio.sleep(2)
     description = await handle.describe()
     assert description.history_length == before
     assert not description.raw_description.pending_activities
@@ -89,10 +90,11 @@ async def test_late_money_is_given_back_once_however_often_it_is_told(shop: Shop
     order = await shop.until_final(order["id"])
     await _pay_at_the_bank(shop, order)
     await shop.until(order["id"], lambda o: o["payment_status"] == "refunded")
-    body = {"event_id": "again", "type": "payment.captured"}
-    body |= {"data": {"payment_id": order["payments"][0]["id"]}}
-    for _ in range(3):
-        await shop.provider.post("/test/deliveries/again")
+    said = {"payment_id": order["payments"][0]["id"], "provider_ref": None}
+    told = {"type": "payment.captured", "data": {"payment_id": said["payment_id"]}}
+    for number in range(3):
+        answer = await shop.webhook("payments/sandbox", told, message_id=f"{order['id']}-{number}")
+        assert answer.status_code == 200, answer.text
     await asyncio.sleep(1)
     assert await shop.credit(customer) == [{"amount": 1000, "currency": "BRL"}]
 
@@ -100,7 +102,7 @@ async def test_late_money_is_given_back_once_however_often_it_is_told(shop: Shop
 async def test_a_dispute_calls_a_person_who_takes_note_of_it(shop: Shop) -> None:
     order = await shop.order(payment("card"))
     intent = (await shop.books(order["id"])).intents[0]["id"]
-    (await shop.provider.post(f"/test/payers/{intent}/dispute", json={})).raise_for_status()
+    (await shop.provider.post(f"/test/disputes/{intent}", json={})).raise_for_status()
     order = await shop.until(order["id"], lambda o: o["attention"] is not None)
     step = f"dispute:{order['payments'][0]['id']}"
     assert order["attention"]["step"] == step
@@ -115,7 +117,14 @@ async def test_the_same_facts_come_as_signals_too(shop: Shop, temporal: Client) 
     order = await shop.order(payment("boleto"))
     handle = temporal.get_workflow_handle(workflow_id(order["id"]))
     data = {"payment_id": order["payments"][0]["id"]}
-    for nonsense in ("?", {"event_id": 7}, {"data": []}, None, {"type": "payment.captured"}):
+    anything: list[object] = [
+        "?",
+        {"event_id": 7},
+        {"data": []},
+        None,
+        {"type": "payment.captured"},
+    ]
+    for nonsense in anything:
         await handle.signal("payment_event", nonsense)
     await handle.signal(
         "payment_event", {"event_id": "e-1", "type": "payment.captured", "data": data}

@@ -54,7 +54,7 @@ def books_url(books: Program) -> str:
     return books.url
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def free_port() -> int:
     """Nobody listens there."""
     with socket.socket() as probe:

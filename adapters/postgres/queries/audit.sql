@@ -80,18 +80,17 @@ select s.order_id, e.event_id, e.status, e.occurred_at, e.estimated_at
  order by s.order_id, e.event_id;
 
 -- name: read_undelivered_messages
--- What came from outside and its order has not heard of: also where nobody has seen yet whose it is.
-select order_id, source, type, received_at
-  from (select i.source, i.type, i.received_at,
-               coalesce(i.order_id, p.order_id, r.order_id, s.order_id) as order_id
-          from inbox i
-          left join payments p on i.order_id is null and i.subject = 'payment:' || p.id
-          left join payments r on i.order_id is null and i.subject = 'reference:' || r.provider_ref
-          left join shipments s on i.order_id is null and i.subject = 'tracking:' || s.tracking_number
-                               and s.carrier in (split_part(i.source, '/', 2), 'merchant')
-         where i.delivered_at is null) undelivered
- where order_id is not null and (:order_ids::text[] is null or order_id = any (:order_ids::text[]))
- order by order_id, received_at;
+-- What came from outside and its order has not heard of: also where nobody has seen yet whose it is. With the
+-- payment that each is about, as it stands now.
+select o.id as order_id, i.source, i.type, i.received_at, i.data, o.currency,
+       p.id as payment_id, p.method, p.status, p.captured, p.refunded
+  from inbox i
+  left join payments p on i.subject in ('payment:' || p.id, 'reference:' || p.provider_ref)
+  left join shipments s on i.subject = 'tracking:' || s.tracking_number
+                       and s.carrier in (split_part(i.source, '/', 2), 'merchant')
+  join orders o on o.id = coalesce(i.order_id, p.order_id, s.order_id)
+ where i.delivered_at is null and (:order_ids::text[] is null or o.id = any (:order_ids::text[]))
+ order by o.id, i.received_at;
 
 -- name: read_ledger_credits
 -- What each transfer of an order brought to a credit or voucher account.

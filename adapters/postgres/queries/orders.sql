@@ -54,14 +54,14 @@ select o.*, c.customer, c.shipping_address,
                                from return_lines u
                                join order_lines l on l.order_id = t.order_id and l.line = u.line
                               where u.return_id = t.id))
-                   order by t.id), '[]')
+                   order by t.requested_at, t.id), '[]')
           from returns t where t.order_id = o.id) as returns,
        (select coalesce(json_agg(json_build_object(
                    'id', f.id, 'payment_id', f.payment_id, 'amount', f.amount, 'cause', f.cause,
                    'return_id', f.return_id, 'created_at', f.created_at, 'refunded_at', f.refunded_at,
                    'destination', f.destination)
-                   order by f.id), '[]')
-          from refunds f where f.order_id = o.id) as refunds,
+                   order by f.created_at, p.position desc), '[]')
+          from refunds f join payments p on p.id = f.payment_id where f.order_id = o.id) as refunds,
        (select json_build_object('rating', v.rating, 'comment', v.comment, 'created_at', v.created_at)
           from reviews v where v.order_id = o.id) as review,
        exists (select from order_requests r

@@ -26,7 +26,9 @@ select r.id, r.order_id, r.kind, r.body, r.requested_by,
        o.status in ('rejected', 'canceled', 'completed', 'returned') as is_final
   from order_requests r join orders o on o.id = r.order_id
   left join refunds f on r.kind = 'attention' and f.id = substring(r.body ->> 'step' from '^refund:(.+)$')
- where r.answer is null
+ where (r.answer is null
+        -- It took effect, and then the task that took it was lost with it: nobody goes on giving back.
+        or r.kind = 'cancel' and r.delivered_at is null and o.status = 'compensating')
    and coalesce(r.delivered_at + make_interval(secs => :again_after_s),
                 r.requested_at + make_interval(secs => :older_than_s)) < now()
  order by coalesce(r.delivered_at, r.requested_at) limit :limit;

@@ -1,8 +1,8 @@
 -- name: add_return!
--- Goods that somebody wants to send back, line by line.
+-- Goods that somebody wants to send back, line by line. Under the order's lock, so that the newest is the last.
 with asked as (
-    insert into returns (id, order_id, status, reason, amount)
-    values (:return_id, :order_id, :status, :reason, :amount)
+    insert into returns (id, order_id, status, reason, amount, requested_at)
+    values (:return_id, :order_id, :status, :reason, :amount, clock_timestamp())
     returning id
 )
 insert into return_lines (return_id, line, quantity, amount)

@@ -20,6 +20,8 @@ alter table order_requests drop constraint order_requests_kind_check;
 alter table order_requests add constraint order_requests_kind_check check (kind in (
     'cancel', 'pay', 'attention', 'hold', 'release', 'accept', 'decline', 'receipt'));
 
+create index order_requests_unheard on order_requests (requested_at) where kind = 'cancel' and delivered_at is null;
+
 -- Messages from outside, stored before they are answered. Only the fact that they tell of: a provider's own
 -- body has personal data.
 create table inbox (
