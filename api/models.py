@@ -152,9 +152,13 @@ class AttentionBody(Strict):
         examples=["payment:pay_01…"], description="the order's `attention.step`"
     )
     action: Literal["retry", "skip"] = Field(
-        description="`retry`: try it now. `skip`: give it up for good; its cost is ours"
+        examples=["retry"],
+        description="`retry`: try it now. `skip`: give it up for good; its cost is ours",
     )
-    note: LongText = Field(description="why; kept in the order's history, with who asked")
+    note: LongText = Field(
+        examples=["paid back by hand"],
+        description="why; kept in the order's history, with who asked",
+    )
 
 
 class HoldBody(Strict):
@@ -207,8 +211,8 @@ class ReviewBody(Strict):
 class ReturnLineBody(Strict):
     """So many units of one SKU."""
 
-    sku: Id
-    quantity: Quantity
+    sku: Id = Field(examples=["tea"])
+    quantity: Quantity = Field(examples=[1])
 
 
 ReturnLines = Annotated[tuple[ReturnLineBody, ...], Field(min_length=1, max_length=MAX_LINES)]

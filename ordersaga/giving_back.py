@@ -1,8 +1,8 @@
 """What goes back, to the minor unit: for goods that return, and of which payments.
 
 The rules: a unit returns its price and its share of its line's tax, so that all units of a line return
-exactly what the line cost. The shipping fee goes back with the last unit of the whole order. Money goes
-back to the payments it came from, the newest first.
+exactly what the line cost, whatever was declined and asked for again. The shipping fee goes back with the
+last unit of the whole order. Money goes back to the payments it came from, the newest first.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ class TooMuch(OrdersagaError):
 
 @dataclass(frozen=True)
 class BoughtLine:
-    """One line of an order, and how many of its units are in returns already."""
+    """One line of an order, how many of its units are in returns already, and what these bring back."""
 
     number: int
     line: Line
     returned: int
+    brought: int  # minor units
 
     @property
     def left(self) -> int:
@@ -104,7 +105,9 @@ def allocate(left: Sequence[Share], amount: int) -> tuple[Share, ...]:
 
 
 def _worth(one: BoughtLine, units: int) -> int:
-    """Price and share of the tax: what `returned + units` are worth less what `returned` were."""
-    line, before = one.line, one.returned
-    tax = line.tax * (before + units) // line.quantity - line.tax * before // line.quantity
-    return line.unit_price * units + tax
+    """Price and share of the tax. What all that is in returns then is worth, less what is promised for it:
+    so that it comes out even, whichever return was declined in between."""
+    line, returned = one.line, one.returned + units
+    tax = line.tax * returned // line.quantity
+    promised = one.brought - line.unit_price * one.returned
+    return line.unit_price * units + max(tax - promised, 0)

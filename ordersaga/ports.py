@@ -17,8 +17,8 @@ from ordersaga.messages import CarrierNews, PaymentNews
 from ordersaga.order import (
     Decision,
     Followed,
-    Refusal,
     RefundPlan,
+    Refusal,
     ReturnStanding,
     ReversalOpened,
     Standing,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Container
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from adapters.postgres.history import LockedOrder, lock_order
-from adapters.postgres.orders import StoredOrder, read_order
+from adapters.postgres.orders import StoredOrder, StoredReturnLine, read_order
 from adapters.postgres.pool import Connection
 from ordersaga.errors import IllegalMove
 from ordersaga.giving_back import BoughtLine
@@ -80,14 +81,20 @@ def is_too_late_to_return(order: StoredOrder, *, return_window_s: int) -> bool:
 def bought_lines(
     order: StoredOrder, *, without: Container[str] = NOT_SENT_BACK
 ) -> tuple[BoughtLine, ...]:
-    """The order's lines, with how many of their units are in returns, but for those in states `without`."""
-    returned = dict.fromkeys(range(1, len(order.lines) + 1), 0)
+    """The order's lines, with what of them is in returns, but for those in states `without`."""
+    sent_back: dict[int, list[StoredReturnLine]] = defaultdict(list)
     for return_ in order.returns:
         if return_.status not in without:
-            for line in return_.lines:
-                returned[line.line] += line.quantity
+            for part in return_.lines:
+                sent_back[part.line].append(part)
     return tuple(
-        BoughtLine(number, line, returned[number]) for number, line in enumerate(order.lines, 1)
+        BoughtLine(
+            number,
+            line,
+            returned=sum(part.quantity for part in sent_back[number]),
+            brought=sum(part.amount for part in sent_back[number]),
+        )
+        for number, line in enumerate(order.lines, 1)
     )
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import httpx
 from standardwebhooks import Webhook
@@ -89,7 +89,7 @@ class Sender:
     async def post(self, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
         return await self.api.post(self.path, content=body, headers=dict(headers))
 
-    async def kept(self, message_id: str | None = None) -> list[Json]:
+    async def kept(self, message_id: str | None = None) -> list[dict[str, Any]]:
         """This sender's rows of the inbox."""
         async with self.pool.acquire() as connection:
             rows = await connection.fetch(

@@ -87,10 +87,10 @@ BREAKING: Final = {
         "capture_declined",
     ),
     "another activity": (
-        "workflows/order.py",
-        "PaymentActivities.refund_payment, ask",
-        "PaymentActivities.undo_payment, ask",
-        "cancel_after_confirm",
+        "workflows/asks.py",
+        "PaymentActivities.refund_payment, RefundStep",
+        "PaymentActivities.undo_payment, RefundStep",
+        "goods_returned",
     ),
     "a skip that tries once more": (
         "workflows/saga.py",
