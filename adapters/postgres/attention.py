@@ -65,7 +65,7 @@ def relieved(order: LockedOrder) -> list[Happening]:
 
 
 async def was_skipped(connection: Connection, step: Step) -> bool:
-    """Whether an operator gave this step up: its release is his to order by hand then."""
+    """Whether an operator ever gave this step up."""
     skipped: bool = await _sql.was_skipped(connection, order_id=step.order_id, step=step.name)
     return skipped
 

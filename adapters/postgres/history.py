@@ -54,7 +54,7 @@ class LockedOrder:
     demand: tuple[tuple[str, int], ...]  # (sku, quantity), each SKU once, sorted
     shipment: Mapping[str, JsonValue]
     is_reserved: bool  # every SKU of it, and nothing else
-    refunds: tuple[Refund, ...]  # done or not, by id
+    refunds: tuple[Refund, ...]  # done or not, as they were allocated
     asked: frozenset[RequestKind]  # and not answered yet; a merchant's `decline` stands
 
     @property

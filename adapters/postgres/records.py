@@ -321,13 +321,17 @@ async def _set_waiting(
 
 
 async def _settled_vote(connection: Connection, step: Step) -> Vote | None:
-    """Of a step whose own row says that there is nothing to do any more, whatever its fence says."""
-    match step.name.partition(":")[0]:
-        case "refund":
-            return await refunds.settled_vote(connection, step)
-        case "release" if await attention.was_skipped(connection, step):
-            return Vote.yes(step.name)
-    return None
+    """Of a step of which other rows than its fence say that there is nothing to do any more.
+
+    Who gave a release or a refund up makes it by hand: no other workflow asks for it again.
+    """
+    kind = step.name.partition(":")[0]
+    if kind not in ("release", "refund"):
+        return None
+    settled = await refunds.settled_vote(connection, step) if kind == "refund" else None
+    if settled is None and await attention.was_skipped(connection, step):
+        return Vote.yes(step.name)
+    return settled
 
 
 async def _lock_status(connection: Connection, order_id: str) -> str:

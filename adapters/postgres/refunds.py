@@ -69,7 +69,7 @@ def open_refunds(
     return_id: str | None = None,
     request_id: str | None = None,
 ) -> tuple[RefundPlan, ...]:
-    """What was allocated for this reason and did not go back yet, by id."""
+    """What was allocated for this reason and did not go back yet, newest payment first."""
     wanted = (cause, return_id, request_id)
     return tuple(
         plan_of(order, refund)

@@ -15,12 +15,12 @@ import typer
 
 from cli.endings import FAILED, MISUSED, UNDECIDED, give_up
 from cli.options import DEFAULT_DATA_DIR, DataDir
+from ordersaga.methods import DAY_S
 
 if TYPE_CHECKING:
     from cli.demo.run import Run
     from cli.stack import Ready
 
-DAY_S: Final = 24 * 3600
 INTERRUPTED: Final = 130  # what a shell expects after Ctrl-C
 
 

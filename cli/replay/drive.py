@@ -14,7 +14,7 @@ from cli.traffic.carrier import Carrier, CarrierSaysNo, Message
 from cli.traffic.looking import look_until
 from cli.traffic.pages import PayerPages, pages_of
 from cli.traffic.stage import Stage
-from ordersaga.lifecycle import FINAL, Status
+from ordersaga.lifecycle import FINAL, STATUS_MOVES, Status
 
 WAIT_S: Final = 30  # the longest that the API holds an answer back
 
@@ -135,10 +135,14 @@ class _Playing:
         return True
 
     async def until_ended(self, life: Life) -> Order:
-        """As its record says; or as it is when nobody waits any longer."""
+        """Where its record says; or where it is when it cannot get there, or does not in time."""
         order = await self.cast.api.get_order(self.order.id)
         return await look_until(
-            self.cast.api, order, lambda now: now.status in life.ends_as | FINAL
+            self.cast.api,
+            order,
+            lambda now: (
+                now.status in life.ends_as or reachable(now.status).isdisjoint(life.ends_as)
+            ),
         )
 
     async def _pay(self) -> None:
@@ -186,6 +190,18 @@ class _Playing:
         if number is None:
             raise CarrierSaysNo("no parcel was booked")
         return number
+
+
+def reachable(status: str) -> frozenset[str]:
+    """The statuses that an order of this one may still come to, by any number of moves."""
+    found: set[str] = set()
+    ways = [status]
+    while ways:
+        at = ways.pop()
+        nexts = {move.target for move in STATUS_MOVES if at in move.sources} - found
+        found |= nexts
+        ways += nexts
+    return frozenset(found)
 
 
 def _number(order: Order) -> str | None:

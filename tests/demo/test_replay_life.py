@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.api_client import Address, Customer, Money, NewOrder, OrderLine, Payment
+from cli.demo.file import BrokenLine
 from cli.replay.life import (
     LATE,
     NOISE,
@@ -23,10 +24,12 @@ from cli.replay.life import (
     draw_acts,
     draw_life,
 )
+from cli.replay.source import RecordedLives
 from cli.replay.timeline import RecordedStatus, Timeline
 from cli.traffic.orders import PlayedOrder
 from ordersaga.lifecycle import Status
 from ordersaga.tracking import HANDED_OVER, RANKS, TrackingStatus
+from tests.demo.test_demo_file import OLIST
 
 BOUGHT = datetime(2018, 1, 31, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -249,6 +252,16 @@ def test_parcels_go_with_the_sandbox_carrier() -> None:
     shipping = life(timeline("created"), "card").order.body.shipping
     assert shipping is not None
     assert shipping.carrier == "sandbox"
+
+
+@pytest.mark.skipif(not OLIST.exists(), reason="the real orders are not beside the repository")
+def test_every_real_order_has_a_life() -> None:
+    told: list[BrokenLine] = []
+    lives = list(RecordedLives(OLIST, seed=1, tell=told.append))
+    assert (len(lives), told) == (500, [])
+    slips = [one for one in lives if any(p.method == "boleto" for p in one.order.body.payments)]
+    assert all(isinstance(one.acts[0], Pays) for one in slips)
+    assert sum(isinstance(act, Cancels) for one in lives for act in one.acts) == 1
 
 
 # --- What is mixed in --------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from adapters.api_client import Failure, Order
 from cli.endings import FAILED, UNDECIDED
+from cli.replay.drive import reachable
 from cli.replay.run import ReplayRun
 from cli.replay.screen import ReplayScreen
 from cli.replay.source import RecordedLives
@@ -76,3 +77,10 @@ def test_a_mismatch_names_the_record_and_where_our_order_is() -> None:
 def test_delivered_orders_are_completed_after_a_recorded_week(speed: float, window_s: int) -> None:
     settings = ReplayRun(RecordedLives(OLIST, seed=1), concurrency=1, speed=speed).settings
     assert settings["completion_window_s"] == window_s
+
+
+def test_who_cannot_get_there_any_more_is_not_waited_for() -> None:
+    assert Status.PENDING not in reachable(Status.CONFIRMED)
+    assert reachable(Status.SHIPPED) >= {Status.DELIVERED, Status.COMPLETED, Status.RETURNED}
+    assert reachable(Status.REJECTED) == reachable(Status.CANCELED) == frozenset()
+    assert Status.DELIVERED in reachable(Status.PENDING)

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from adapters.postgres.give_backs import store_refund
 from adapters.postgres.pool import transaction
@@ -17,16 +17,47 @@ from ordersaga.keys import new_id
 from ordersaga.messages import PaymentNews
 from ordersaga.order import NewOrder, RefundPlan
 from tests.model.ledger_book import LOST, ON_THE_WAY, SENT_BACK, Return, Sale
-from tests.model.machine import ShopMachine, any_number
+from tests.model.machine import MOST_STEPS, ShopMachine, any_number, carriers
 from tests.postgres.merchant import ALWAYS_S, answer
 
 LONGEST_WAY_H: Final = 6  # hours: few, so that much is said of the same one
 REFUNDABLE: Final = ("confirmed", "shipped", "delivered", "completed")
 RETURNABLE: Final = ("delivered", "completed")
+SOLD_BEFORE: Final = 3  # orders
+
+Lines = list[tuple[str, int]]
+Tender = list[tuple[str, int]]
+
+few_lines = st.lists(
+    st.tuples(st.sampled_from(["mug", "cup"]), st.integers(1, 2)), min_size=1, max_size=2
+)
+paid = st.lists(
+    st.tuples(st.sampled_from(["card", "boleto", "voucher"]), st.integers(20, 200)),
+    min_size=1,
+    max_size=2,
+)
 
 
 class OutsideMachine(ShopMachine):
     """Each rule does the same to PostgreSQL and to the book; after each the two must agree."""
+
+    @initialize(
+        sold=st.lists(st.tuples(few_lines, paid, carriers), min_size=1, max_size=SOLD_BEFORE),
+        delivered=st.booleans(),
+    )
+    def open_the_shop(
+        self, sold: list[tuple[Lines, Tender, str]], *, delivered: bool
+    ) -> None:  # in place of the one that has sold nothing yet
+        """Some was sold before: chance alone sells hardly anything."""
+        self.put_goods_and_money()
+        for lines, tender, carrier in sold:
+            self.place(lines=lines, tender=tender, carrier=carrier)
+            for _ in range(MOST_STEPS):
+                self.do_next(len(self.book.sales) - 1)
+        for number in range(len(sold) if delivered and self.has("confirmed") else 0):
+            if self.has("confirmed"):
+                self.merchant_ships(number=0)
+            self.carrier_says(number=number, said="delivered", hour=1, again=False)
 
     def pick_in(self, number: int, *statuses: str) -> Sale:
         found = [sale for sale in self.book.sales if sale.status in statuses]

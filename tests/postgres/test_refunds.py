@@ -10,14 +10,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.postgres import refunds
+from adapters.postgres.give_backs import FIRST_REQUEST_ID, find_open_refund_requests
 from adapters.postgres.history import lock_order
 from adapters.postgres.pool import transaction
+from adapters.postgres.requests import store_attention
 from ordersaga.giving_back import TooMuch
 from ordersaga.keys import Step, new_id
-from ordersaga.order import NewOrder, RefundPlan
+from ordersaga.order import NewOrder, OrderRequest, RefundPlan, Vote
 from tests.postgres.books import everything_of
 from tests.postgres.concurrency import Onlooker, break_down
-from tests.postgres.merchant import CUSTOMER, Merchant, balance, card, payment, voucher
+from tests.postgres.merchant import (
+    CUSTOMER,
+    RETURN_WINDOW_S,
+    Merchant,
+    balance,
+    card,
+    payment,
+    voucher,
+)
 
 SPLITS = settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -227,6 +237,30 @@ async def test_a_refund_that_keeps_failing_calls_a_person_until_it_is_made(
     assert (await shelf.look(order)).state.attention is None, "a late failure calls nobody"
 
 
+async def test_a_refund_that_an_operator_gave_up_is_not_made_by_another_workflow(
+    shelf: Merchant,
+) -> None:
+    order = await shelf.sent_order(card(700))
+    request_id, (plan,) = await asked(shelf, order, 700)
+    await shelf.records.raise_attention(order.id, plan.step, "ProviderUnavailable", 5)
+    word = OrderRequest(new_id("req"), "attention", "key_1", step=plan.step, action="skip")
+    async with transaction(shelf.pool) as connection:
+        await store_attention(
+            connection,
+            order_id=order.id,
+            return_window_s=RETURN_WINDOW_S,
+            request=word,
+            note="by hand",
+        )
+        found = await find_open_refund_requests(
+            connection, after=FIRST_REQUEST_ID, older_than_s=-1, undo_retry_cap_s=1, limit=10_000
+        )
+    assert await shelf.records.begin(Step(order.id, plan.step)) == Vote.yes(plan.step)
+    assert request_id not in {one.id for one in found}
+    (paid,) = (await shelf.look(order)).state.payments
+    assert paid.refunded == 0, "our books say what is so"
+
+
 # --- What an operator gives back -----------------------------------------------------------------------
 
 
@@ -235,7 +269,7 @@ async def test_an_operators_refund_goes_back_to_our_own_accounts_and_others_paym
 ) -> None:
     order = await shelf.sent_order(card(700), voucher("V", 300))
     request_id, plans = await asked(shelf, order, 400)
-    assert set(await shelf.own_site.requested_refunds(request_id)) == set(plans)
+    assert await shelf.own_site.requested_refunds(request_id) == tuple(plans)
     ours, others = plans
     assert (ours.is_ours, others.is_ours) == (True, False)
     await shelf.refund(order, others)

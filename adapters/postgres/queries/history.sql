@@ -23,8 +23,8 @@ select o.*,
        (select coalesce(json_agg(json_build_object(
                    'id', f.id, 'payment_id', f.payment_id, 'amount', f.amount, 'cause', f.cause,
                    'return_id', f.return_id, 'request_id', f.request_id,
-                   'is_done', f.refunded_at is not null) order by f.id), '[]')
-          from refunds f where f.order_id = o.id)
+                   'is_done', f.refunded_at is not null) order by f.created_at, p.position desc), '[]')
+          from refunds f join payments p on p.id = f.payment_id where f.order_id = o.id)
            as refunds
   from orders o
  where o.id = :order_id;

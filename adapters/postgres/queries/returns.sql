@@ -22,10 +22,14 @@ select r.id as return_id, r.status, r.order_id, r.amount, o.currency
  order by r.id limit :limit;
 
 -- name: find_open_refund_requests
--- Refunds without a return, a page of them, of which some money has not gone back for a while.
+-- Refunds without a return, a page of them, of which some money has not gone back for a while, though no
+-- operator gave it up.
 select f.request_id, f.order_id, sum(f.amount)::bigint as amount, o.currency
   from refunds f join orders o on o.id = f.order_id
  where f.refunded_at is null and f.request_id > :after
    and f.created_at < now() - make_interval(secs => :older_than_s)
+   and not exists (select from order_requests r
+                    where r.order_id = f.order_id and r.kind = 'attention'
+                      and r.body ->> 'step' = 'refund:' || f.id and r.body ->> 'action' = 'skip')
  group by f.request_id, f.order_id, o.currency
  order by f.request_id limit :limit;
