@@ -258,6 +258,9 @@ def _with_parcel_seen(state: OrderState, status: str, at: datetime) -> OrderStat
 def _with_return(state: OrderState, happening: Happening) -> tuple[OrderState, Fact]:
     """`data`: `return_id`, `lines`, `amount`."""
     requested = ReturnState(str(happening.data["return_id"]))
+    for known in state.returns:
+        if known.id == requested.id:
+            raise IllegalMove(machine=RETURN, state=known.status, move=happening.type)
     fact = Fact(happening.type, RETURN, None, requested.status, happening.data)
     return replace(state, returns=(*state.returns, requested)), fact
 

@@ -13,6 +13,7 @@ import structlog
 
 from adapters.postgres import fence, orders, requests
 from adapters.postgres.idempotency import forget_old_keys
+from adapters.postgres.inbox import forget_old_messages, tell_again
 from adapters.postgres.own_site import PostgresOwnSite
 from adapters.postgres.pool import Pool, reading, transaction
 from adapters.postgres.requests import Undelivered
@@ -88,9 +89,10 @@ class Sweep:
             return None
 
     async def forget(self) -> None:
-        """Idempotency keys that nobody can use any more, and fences that nobody can run into."""
+        """What nobody can use any more: old idempotency keys, messages and fences."""
         async with reading(self._pool) as connection:
             await forget_old_keys(connection)
+            await forget_old_messages(connection)
         now_s = asyncio.get_running_loop().time()
         if now_s >= self._fences_due_s:
             self._fences_due_s = now_s + FENCES_EVERY_S
@@ -107,6 +109,9 @@ class Sweep:
         started = await self._workflows.start(launch, again=True) == "started"
         if started:
             log.info("sweep.started", order_id=order_id)
+        if started and launch.ticket.is_resumed:
+            async with reading(self._pool) as connection:
+                await tell_again(connection, order_id)
         return started
 
     async def _deliver(self, undelivered: Undelivered) -> None:

@@ -40,6 +40,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.news import News
     from workflows.saga import OUT_OF_PATIENCE, SKIPPED, Saga
 
+# Requests that say whether the order is held.
+HOLD_WORDS = ("hold", "release", "accept")
+
 
 @workflow.defn(name=names.ORDER_WORKFLOW)
 class OrderWorkflow:
@@ -50,6 +53,7 @@ class OrderWorkflow:
         self._order = ticket
         self._payments = ticket.payments
         self._held_until = ticket.held_until  # by the merchant, a rule or an operator
+        self._last_hold_word = ""
         self._saga = Saga()
         self._asks = Asks(ticket, self._saga)
         self._news = News()
@@ -82,15 +86,13 @@ class OrderWorkflow:
     @workflow.update(name=names.REQUEST_UPDATE)
     def request(self, request: OrderRequest) -> None:
         """Takes what was asked; the answer is written with the order, where everybody sees it."""
+        if request.kind in HOLD_WORDS:
+            self._take_hold_word(request)
         match request.kind:
             case "cancel":
                 self._saga.stop(CANCEL_ASKED)
             case "pay":
                 self._payments = self._payments or request.payments
-            case "hold":
-                self._held_until = request.held_until
-            case "release" | "accept":
-                self._held_until = None
             case "decline":
                 self._saga.stop(DECLINED_BY_MERCHANT)
             case "receipt":
@@ -110,6 +112,12 @@ class OrderWorkflow:
     def carrier_event(self, message: Any = None, *_: Any) -> None:
         """The parcel was seen."""
         self._news.hear_of_parcel(message)
+
+    def _take_hold_word(self, request: OrderRequest) -> None:
+        """The newest counts, whichever comes first: their ids sort by when they were asked."""
+        if request.id > self._last_hold_word:
+            self._last_hold_word = request.id
+            self._held_until = request.held_until if request.kind == "hold" else None
 
     def cancel_from_engine(self) -> None:
         """Temporal's own cancel of this workflow: the same as anybody's."""
@@ -375,6 +383,8 @@ class OrderWorkflow:
     async def _look_at_payments(self) -> None:
         """What is heard of payments that nobody waits for: too late, disputed, given back by others."""
         while (news := self._news.next_of_payment()) is not None:
+            if all(payment.id != news.payment_id for payment in self._payments):
+                continue  # not of this order
             refunds = await self._saga.insist(self._asks.examine_payment(news))
             if refunds is not SKIPPED:
                 await self._saga.insist_on_all(self._asks.refund(refund) for refund in refunds)

@@ -78,5 +78,8 @@ def insisting(*, retry_cap_s: int) -> RemoteOptions:
     )
 
 
+# A return waits for people's decisions, of which it is told. A week's wait costs it a few events.
+LOOK_AGAIN: Final = timedelta(days=1)
+
 # Somebody's word was stored before the hold ended, and is told to the workflow a moment later.
 RELEASE_ON_ITS_WAY: Final = timedelta(seconds=10)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
@@ -31,7 +33,8 @@ class ReturnWorkflow:
         standing = await self._look()
         while standing.status not in (*OVER, ReturnStatus.RECEIVED):
             workflow.set_current_details(f"The return is {standing.status}.")
-            await until(lambda: self._is_told_to_look)
+            with suppress(TimeoutError):  # it looks by itself too: to be told can be lost
+                await until(lambda: self._is_told_to_look, timeout=policy.LOOK_AGAIN)
             standing = await self._look()
         if standing.status in OVER:
             return standing.status

@@ -26,6 +26,10 @@ from ordersaga.messages import (
 
 _sql = load_queries("inbox")
 
+KEPT_DAYS: Final = 90  # providers send a message again for some days
+DAY_S: Final = 24 * 3600
+FORGET_AT_ONCE: Final = 1_000
+
 FIRST_SUBJECT: Final = ""  # less than any
 
 
@@ -151,6 +155,16 @@ async def find_undelivered(
         )
     ]
     return tuple(_undelivered(row) for row in rows)
+
+
+async def tell_again(connection: Connection, order_id: str) -> None:
+    """All that an order whose workflow was lost had heard: it may not have acted on it yet."""
+    await _sql.tell_again(connection, order_id=order_id)
+
+
+async def forget_old_messages(connection: Connection) -> None:
+    """A bite of those that nobody will send again."""
+    await _sql.forget(connection, older_than_s=KEPT_DAYS * DAY_S, limit=FORGET_AT_ONCE)
 
 
 async def mark_delivered(connection: Connection, letter: Letter) -> None:

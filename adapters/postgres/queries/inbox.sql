@@ -63,6 +63,18 @@ select i.source, i.message_id, i.type, i.data, i.received_at, i.order_id,
        > (:after_time::timestamptz, :after_source::text, :after_id::text)
  order by i.received_at, i.source, i.message_id limit :limit;
 
+-- name: tell_again!
+-- Its workflow was lost, and what it had heard may be lost with it. What is heard twice counts once.
+update inbox set delivered_at = null where order_id = :order_id;
+
+-- name: forget!
+-- In small bites, oldest first: nobody sends a message again after so long.
+delete from inbox
+ where (source, message_id) in (
+       select source, message_id from inbox
+        where received_at < now() - make_interval(secs => :older_than_s)
+        order by received_at limit :limit);
+
 -- name: mark_delivered!
 -- Its order's workflow has it, or it told nothing new.
 update inbox set delivered_at = coalesce(delivered_at, now())

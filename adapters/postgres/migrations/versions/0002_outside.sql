@@ -35,6 +35,8 @@ create table inbox (
     delivered_at  timestamptz,                      -- when its workflow took it; or it told nothing new
     primary key (source, message_id)
 );
+create index on inbox (order_id) where order_id is not null;
+create index on inbox (received_at);                -- cleaned up by age
 create index inbox_unmatched on inbox (subject) where order_id is null;
 create index inbox_undelivered on inbox (received_at) where delivered_at is null and order_id is not null;
 
