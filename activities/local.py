@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from temporalio import activity
 
 from activities.steps import Because, Decide, FollowParcel, HoldOwnSite
@@ -40,6 +42,14 @@ class OwnSiteActivities:
     @activity.defn
     async def follow_parcel(self, seen: FollowParcel) -> Followed:
         return await self._own_site.follow_parcel(seen.order_id, seen.news)
+
+    @activity.defn
+    async def resume_order(self, order_id: str) -> Followed:
+        return await self._own_site.resume(order_id)
+
+    @activity.defn
+    async def look_at_hold(self, order_id: str) -> datetime | None:
+        return await self._own_site.held_until(order_id)
 
     @activity.defn
     async def complete_order(self, order_id: str) -> Standing:

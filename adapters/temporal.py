@@ -14,7 +14,12 @@ from typing import Final, Literal
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
-from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError, WorkflowUpdateStage
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+    WorkflowUpdateStage,
+)
 from temporalio.common import (
     SearchAttributePair,
     TypedSearchAttributes,
@@ -128,6 +133,16 @@ class OrderWorkflows:
             summary=f"{news.type} of {news.payment_id}, after its order's end",
             again=True,
         )
+
+    async def has_looked(self, ticket: PaymentNewsTicket) -> bool:
+        """Whether that workflow is done: what it saw is written down, and went back."""
+        handle = self._client.get_workflow_handle(
+            keys.payment_news_workflow_id(ticket.order_id, ticket.news.event_id)
+        )
+        with _outages_translated():
+            async with asyncio.timeout(GIVE_UP_S):
+                found = await handle.describe(rpc_timeout=timedelta(seconds=RPC_TIMEOUT_S))
+        return found.status == WorkflowExecutionStatus.COMPLETED
 
     async def _start_beside(
         self,

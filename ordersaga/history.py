@@ -129,6 +129,11 @@ class OrderState:
     received_at: datetime | None = None
     completed_at: datetime | None = None
 
+    @property
+    def windows_from(self) -> datetime | None:
+        """Since when the windows after its delivery run: never from before it was confirmed."""
+        return windows_from(delivered_at=self.delivered_at, confirmed_at=self.confirmed_at)
+
     def payment(self, payment_id: str) -> PaymentState:
         """Raises `KeyError` where the order has no such payment."""
         for payment in self.payments:
@@ -142,6 +147,15 @@ class OrderState:
             if return_.id == return_id:
                 return return_
         raise KeyError(return_id)
+
+
+def windows_from(
+    *, delivered_at: datetime | None, confirmed_at: datetime | None
+) -> datetime | None:
+    """None: not delivered yet. A carrier's clock may say anything."""
+    if delivered_at is None or confirmed_at is None:
+        return delivered_at
+    return max(delivered_at, confirmed_at)
 
 
 _MACHINE_OF: Final = {

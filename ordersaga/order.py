@@ -117,7 +117,6 @@ class OrderTicket:
     undo_retry_cap_s: int
     completion_window_s: int  # how long after delivery it can be given back without a word
     held_until: datetime | None = None  # it has a hold
-    delivered_at: datetime | None = None  # of one that is resumed
     is_resumed: bool = False  # a workflow before this one was lost, and may have begun any step
 
 

@@ -149,6 +149,13 @@ class OwnSite(Protocol):
     async def follow_parcel(self, order_id: str, news: CarrierNews) -> Followed:
         """Keeps what the carrier said, once, and moves the order where the parcel's fold leads it."""
 
+    async def resume(self, order_id: str) -> Followed:
+        """The workflow of an order was lost: what it was told from outside is told again; and where its
+        parcel is by what it had heard."""
+
+    async def held_until(self, order_id: str) -> datetime | None:
+        """Until when somebody holds it; None: nobody does."""
+
     async def complete(self, order_id: str) -> Standing:
         """A delivered order is over: its window has passed. Nothing, if it has moved on."""
 

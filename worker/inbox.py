@@ -107,12 +107,12 @@ class InboxSweep:
         if isinstance(letter.news, CarrierNews):
             await self._own_site.follow_parcel(letter.order_id, letter.news)
         else:
-            await self._workflows.start_payment_news(
-                PaymentNewsTicket(
-                    order_id=letter.order_id,
-                    currency=letter.currency,
-                    undo_retry_cap_s=self._settings.undo_retry_cap_s,
-                    news=letter.news,
-                )
+            ticket = PaymentNewsTicket(
+                order_id=letter.order_id,
+                currency=letter.currency,
+                undo_retry_cap_s=self._settings.undo_retry_cap_s,
+                news=letter.news,
             )
+            await self._workflows.start_payment_news(ticket)
+            return await self._workflows.has_looked(ticket)  # until then it can be lost
         return True

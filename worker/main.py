@@ -67,6 +67,8 @@ async def activities_of(settings: Settings, pool: Pool) -> AsyncIterator[list[Ca
             own_site.decide_order,
             own_site.close_order,
             own_site.follow_parcel,
+            own_site.resume_order,
+            own_site.look_at_hold,
             own_site.complete_order,
             own_site.open_reversal,
             own_site.reverse_own_site,

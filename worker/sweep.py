@@ -13,13 +13,13 @@ import structlog
 
 from adapters.postgres import fence, orders, requests
 from adapters.postgres.idempotency import forget_old_keys
-from adapters.postgres.inbox import forget_old_messages, tell_again
+from adapters.postgres.inbox import forget_old_messages
 from adapters.postgres.own_site import PostgresOwnSite
 from adapters.postgres.pool import Pool, reading, transaction
 from adapters.postgres.requests import Undelivered
 from adapters.temporal import OrderWorkflows
 from ordersaga.config import Settings
-from ordersaga.errors import EngineUnavailable, Unavailable
+from ordersaga.errors import DatabaseUnavailable, EngineUnavailable, Unavailable
 from worker.give_backs import GiveBackSweep
 from worker.inbox import InboxSweep
 
@@ -81,12 +81,16 @@ class Sweep:
         return sum(filter(None, started))
 
     async def _one(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """What one order needs: where Temporal does not take it, the others are not held up."""
+        """What one order needs: where it cannot be had, the others are not held up."""
         try:
             return await work
         except EngineUnavailable as error:
             log.warning("sweep.put_off", error=str(error))
-            return None
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            log.exception("sweep.failed_at_one")
+        return None
 
     async def forget(self) -> None:
         """What nobody can use any more: old idempotency keys, messages and fences."""
@@ -109,9 +113,6 @@ class Sweep:
         started = await self._workflows.start(launch, again=True) == "started"
         if started:
             log.info("sweep.started", order_id=order_id)
-        if started and launch.ticket.is_resumed:
-            async with reading(self._pool) as connection:
-                await tell_again(connection, order_id)
         return started
 
     async def _deliver(self, undelivered: Undelivered) -> None:

@@ -60,13 +60,14 @@ class OrderWorkflow:
         self._release: asyncio.Task[None] | None = None
         self._release_refused: Refusal | None = None  # the carrier will not come
         self._is_received = False  # says its buyer
-        self._delivered_at = ticket.delivered_at
+        self._parcel_turned_back: Refusal | None = None
+        self._delivered_at: datetime | None = None
 
     @workflow.run
     @cancel_is_a_request
     async def run(self, ticket: OrderTicket) -> Outcome:
         if ticket.is_resumed:
-            self._asks.owe_what_was_begun_before(self._remote_payments)
+            await self._resume()
         objection = (
             await self._hold_our_own()
             or await self._wait_until_buyer_pays()
@@ -123,6 +124,15 @@ class OrderWorkflow:
         """Temporal's own cancel of this workflow: the same as anybody's."""
         self._saga.stop(CANCEL_ASKED)
 
+    async def _resume(self) -> None:
+        """A workflow before this one is lost, with what it began and what it heard."""
+        self._asks.owe_what_was_begun_before(self._remote_payments)
+        seen: Followed = await workflow.execute_local_activity_method(
+            OwnSiteActivities.resume_order, self._order.order_id, **policy.LOCAL
+        )
+        self._delivered_at = seen.delivered_at
+        self._parcel_turned_back = seen.reversal
+
     # --- Hold and take ----------------------------------------------------------------------------
 
     async def _hold_our_own(self) -> Refusal | None:
@@ -178,10 +188,19 @@ class OrderWorkflow:
                     summary="somebody lets the order go on",
                 )
             except TimeoutError:
+                if not await self._is_still_held():
+                    continue
                 return NOBODY_RELEASED_IT
             if self._saga.stopped is not None:
                 return self._saga.stopped
         return None
+
+    async def _is_still_held(self) -> bool:
+        """By its row: somebody's word can be slower than the timer."""
+        self._held_until = await workflow.execute_local_activity_method(
+            OwnSiteActivities.look_at_hold, self._order.order_id, **policy.LOCAL
+        )
+        return self._held_until is not None and self._held_until <= workflow.now()
 
     async def _charge(self) -> Refusal | None:
         """What cannot be held, only after every hold said yes; slips last, for they have no refund."""
@@ -279,6 +298,8 @@ class OrderWorkflow:
             return await self._end(standing, None)
         if standing.status == Status.COMPENSATING:  # or while it gave the order back
             return await self._reverse(await self._open_reversal(CANCEL_ASKED))
+        if self._parcel_turned_back is not None:  # or before it could begin to
+            return await self._reverse(await self._open_reversal(self._parcel_turned_back))
         self._tell(
             "Confirmed. " + ("The merchant ships." if self._is_ours else "The carrier comes.")
         )

@@ -13,11 +13,13 @@ from adapters.postgres.moves import lock_for
 from adapters.postgres.pool import Connection, load_queries
 from ordersaga import keys
 from ordersaga.history import Happening
+from ordersaga.messages import PaymentNews, PaymentNewsTicket
 from ordersaga.order import GiveBackTicket
 
 _sql = load_queries("returns")
 
 FIRST_RETURN_ID: Final = "ret_" + "0" * keys.ULID_CHARS
+FIRST_REFUND_ID: Final = "rfd_" + "0" * keys.ULID_CHARS
 FIRST_REQUEST_ID: Final = "req_" + "0" * keys.ULID_CHARS
 
 
@@ -36,6 +38,14 @@ class OpenRefund:
 
     id: str
     ticket: GiveBackTicket
+
+
+@dataclass(frozen=True, kw_only=True)
+class LateRefund:
+    """Money that came too late and has not gone back, and what looks at it again is started with."""
+
+    id: str
+    ticket: PaymentNewsTicket
 
 
 async def store_refund(
@@ -98,6 +108,27 @@ async def find_open_refund_requests(
     ]
     return tuple(
         OpenRefund(id=row["request_id"], ticket=_ticket(row, undo_retry_cap_s)) for row in rows
+    )
+
+
+async def find_late_refunds(
+    connection: Connection, *, after: str, older_than_s: float, undo_retry_cap_s: int, limit: int
+) -> tuple[LateRefund, ...]:
+    """A page of late money, beyond `after`, that has not gone back."""
+    rows = _sql.find_late_refunds(connection, after=after, older_than_s=older_than_s, limit=limit)
+    return tuple(
+        [
+            LateRefund(
+                id=row["id"],
+                ticket=PaymentNewsTicket(
+                    order_id=row["order_id"],
+                    currency=row["currency"],
+                    undo_retry_cap_s=undo_retry_cap_s,
+                    news=PaymentNews(row["id"], "payment.captured", row["payment_id"]),
+                ),
+            )
+            async for row in rows
+        ]
     )
 
 

@@ -13,6 +13,7 @@ from adapters.postgres.orders import StoredOrder, StoredReturnLine, read_order
 from adapters.postgres.pool import Connection
 from ordersaga.errors import IllegalMove
 from ordersaga.giving_back import BoughtLine
+from ordersaga.history import windows_from
 from ordersaga.lifecycle import RETURNABLE, STATUS, Circumstances, ReturnStatus, allowed_requests
 from ordersaga.order import MERCHANT
 
@@ -73,9 +74,10 @@ def allowed_now(order: StoredOrder, *, return_window_s: int) -> tuple[str, ...]:
 
 def is_too_late_to_return(order: StoredOrder, *, return_window_s: int) -> bool:
     """Whether only the time that has passed since its delivery is in the way."""
-    if order.status not in RETURNABLE or order.delivered_at is None:
+    since = windows_from(delivered_at=order.delivered_at, confirmed_at=order.confirmed_at)
+    if order.status not in RETURNABLE or since is None:
         return False
-    return datetime.now(UTC) > order.delivered_at + timedelta(seconds=return_window_s)
+    return datetime.now(UTC) > since + timedelta(seconds=return_window_s)
 
 
 def bought_lines(

@@ -313,7 +313,6 @@ async def read_launch(connection: Connection, order_id: str, settings: Settings)
             undo_retry_cap_s=settings.undo_retry_cap_s,
             completion_window_s=settings.completion_window_s,
             held_until=held_until(row["hold"]),
-            delivered_at=row["delivered_at"],
             is_resumed=row["is_resumed"],
         ),
         tenant=row["tenant"],

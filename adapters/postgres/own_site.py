@@ -7,11 +7,13 @@ Order in each: the order's lock, the fence or the decision row, goods and money,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from adapters.postgres import decision, fence, refunds, reversal, settling, stock, tracking
 from adapters.postgres.attention import cleared, relieved
 from adapters.postgres.decision import standing_of
-from adapters.postgres.history import LockedOrder, lock_order, record
+from adapters.postgres.history import LockedOrder, held_until, lock_order, record
+from adapters.postgres.inbox import tell_again
 from adapters.postgres.ledger import Ledger, LedgerPayment, ledger_payments
 from adapters.postgres.pool import Connection, Pool, transaction
 from ordersaga import keys
@@ -73,6 +75,16 @@ class PostgresOwnSite:
         async with transaction(self._pool) as connection:
             order = await lock_order(connection, order_id)
             return await tracking.follow_parcel(connection, order, news)
+
+    async def resume(self, order_id: str) -> Followed:
+        async with transaction(self._pool) as connection:
+            order = await lock_order(connection, order_id)
+            await tell_again(connection, order_id)
+            return await tracking.look_at_parcel(connection, order)
+
+    async def held_until(self, order_id: str) -> datetime | None:
+        async with transaction(self._pool) as connection:
+            return held_until((await lock_order(connection, order_id)).state.hold)
 
     async def complete(self, order_id: str) -> Standing:
         async with transaction(self._pool) as connection:

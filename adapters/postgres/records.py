@@ -102,6 +102,8 @@ class PostgresRecords:
             # After this lock, every reference that will ever be asked by is in our tables.
             if await _lock_status(connection, step.order_id) in FINAL:
                 return "undone"  # or given up by an operator
+            if await _was_settled_by_hand(connection, step):
+                return "undone"
             written = (
                 await fence.begin_undos(connection, step.order_id, [step.name], step.generation)
             )[step.name]
@@ -340,3 +342,12 @@ async def _lock_status(connection: Connection, order_id: str) -> str:
     if status is None:
         raise OrderMissing(order_id)
     return status
+
+
+async def _was_settled_by_hand(connection: Connection, step: Step) -> bool:
+    """An operator gave the undo of a payment up: not to be done again by a workflow that runs again.
+
+    (A parcel's cancel that was given up is no cancel: it may be asked for once more.)
+    """
+    is_payment = step.name.partition(":")[0] == "payment"
+    return is_payment and await attention.was_skipped(connection, step)

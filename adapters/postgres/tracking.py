@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
 from adapters.postgres.decision import standing_of
@@ -24,6 +26,8 @@ async def follow_parcel(connection: Connection, order: LockedOrder, news: Carrie
     """See `ordersaga.ports.OwnSite.follow_parcel`. Of another tracking number: not our parcel."""
     if news.tracking_number != order.shipment["tracking_number"]:
         return _followed(order, Tracking())
+    # A carrier whose clock is ahead would else have the last word for as long as that.
+    news = replace(news, occurred_at=min(news.occurred_at, datetime.now(UTC)))
     is_new = await _keep(connection, order, news)
     parcel = tracking.fold(await _read(connection, order))
     await _sql.set_tracking(
@@ -36,6 +40,11 @@ async def follow_parcel(connection: Connection, order: LockedOrder, news: Carrie
     happenings = [*noted, *_moves(order, parcel)]
     order = await record(connection, order, *happenings, occurred_at=news.occurred_at)
     return _followed(order, parcel)
+
+
+async def look_at_parcel(connection: Connection, order: LockedOrder) -> Followed:
+    """Where the parcel is by what is known of it: whoever was to act on it may be lost."""
+    return _followed(order, tracking.fold(await _read(connection, order)))
 
 
 async def _keep(connection: Connection, order: LockedOrder, news: CarrierNews) -> bool:
@@ -84,7 +93,7 @@ def _moves(order: LockedOrder, parcel: Tracking) -> list[Happening]:
 
 
 def _followed(order: LockedOrder, parcel: Tracking) -> Followed:
-    return Followed(standing_of(order), order.state.delivered_at, _reversal(order, parcel))
+    return Followed(standing_of(order), order.state.windows_from, _reversal(order, parcel))
 
 
 def _reversal(order: LockedOrder, parcel: Tracking) -> Refusal | None:

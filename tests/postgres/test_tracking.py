@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -74,8 +75,7 @@ async def test_a_parcel_that_is_delivered_delivers_its_order(shelf: Merchant) ->
     await shelf.sees(order, "picked_up")
     followed = await shelf.sees(order, "delivered", hour=48)
     assert followed.standing.status == "delivered"
-    assert followed.delivered_at is not None
-    assert (followed.delivered_at - FIRST_SEEN_AT).days == 2
+    assert ((await row_of(shelf, order))["delivered_at"] - FIRST_SEEN_AT).days == 2
 
 
 async def test_an_order_of_which_only_the_delivery_was_heard_was_shipped_before(
@@ -320,3 +320,34 @@ async def test_a_cancel_that_nobody_answered_is_refused_when_the_order_is_comple
     await shelf.sees(order, "delivered")
     await shelf.own_site.complete(order.id)
     assert await shelf.cancel_answers(order) == ["refused"]
+
+
+# --- Clocks that are off -------------------------------------------------------------------------
+
+
+async def test_a_carrier_whose_clock_is_ahead_does_not_have_the_last_word(shelf: Merchant) -> None:
+    order = await sent(shelf)
+    in_a_century = datetime.now(UTC) + timedelta(days=36_500)
+    ahead = replace(sighting(order, "in_transit", hour=1), occurred_at=in_a_century)
+    await shelf.own_site.follow_parcel(order.id, ahead)
+    lost = replace(sighting(order, "lost", hour=2), occurred_at=datetime.now(UTC))
+    followed = await shelf.own_site.follow_parcel(order.id, lost)
+    assert followed.reversal == PARCEL_LOST
+
+
+async def test_a_carrier_whose_clock_is_behind_shortens_no_window(shelf: Merchant) -> None:
+    order = await sent(shelf)
+    long_ago = replace(
+        sighting(order, "delivered", hour=1), occurred_at=datetime(1970, 1, 2, tzinfo=UTC)
+    )
+    followed = await shelf.own_site.follow_parcel(order.id, long_ago)
+    assert followed.delivered_at is not None
+    assert datetime.now(UTC) - followed.delivered_at < timedelta(minutes=5), (
+        "since it was confirmed"
+    )
+
+
+async def test_a_lost_workflow_finds_the_parcel_where_it_was_seen(shelf: Merchant) -> None:
+    order = await sent(shelf)
+    await shelf.sees(order, "lost", hour=1)
+    assert (await shelf.own_site.resume(order.id)).reversal == PARCEL_LOST

@@ -296,6 +296,19 @@ async def until_true(
         await asyncio.sleep(0.05)
 
 
+async def until_found(
+    find: Callable[[], Awaitable[str]], *, within_s: float = DECIDED_WITHIN_S
+) -> str:
+    """What is looked for, as soon as it is there; fails when time is up."""
+    deadline_s = time.monotonic() + within_s
+    while True:
+        try:
+            return await find()
+        except LookupError:
+            assert time.monotonic() < deadline_s, "it never came to be"
+            await asyncio.sleep(0.1)
+
+
 async def _pages(client: httpx.AsyncClient, path: str, cursor: str, by: str) -> list[Json]:
     rows: list[Json] = []
     while True:

@@ -76,3 +76,21 @@ async def test_a_large_order_is_looked_at_before_its_merchant_may_accept_it(
     order = await merchant.until_final(order["id"])
     assert order["status"] == "confirmed"
     await merchant.assert_all_of_it(order, quantity=LARGE)
+
+
+@pytest.mark.slow
+async def test_a_word_in_time_counts_though_temporal_was_away_until_after_it(
+    careful_stack: LocalStack, merchant: Shop
+) -> None:
+    """When it is back, the timer of the hold fires before the word is delivered."""
+    order = await merchant.order(card(), prefer="wait=1")
+    order = await merchant.until(order["id"], lambda o: o["payment_status"] == "authorized")
+    await careful_stack.stop("worker")
+    await careful_stack.kill("temporal")
+    answer = await merchant.ask(order, "accept", Prefer="wait=0")
+    assert answer.status_code == 202, answer.text
+    await asyncio.sleep(SHORT_PATIENCE["hold_patience_s"] + 12)  # and what is on its way
+    await careful_stack.start("temporal")
+    await careful_stack.start("worker")
+    order = await merchant.until_final(order["id"])
+    assert order["status"] == "confirmed"

@@ -26,9 +26,17 @@ STEPS = [
 ]
 
 
+ANY_ORDER = "ord_" + "0" * keys.ULID_CHARS  # less than any
+
+
 @asynccontextmanager
-async def doomed_worker(stack: LocalStack, when: str, activity: str) -> AsyncIterator[None]:
-    """In place of the stack's worker, until it has died; then the stack's own comes back."""
+async def doomed_worker(
+    stack: LocalStack, when: str, activity: str, *, older: str | None = None
+) -> AsyncIterator[None]:
+    """In place of the stack's worker, until it has died; then the stack's own comes back.
+
+    It dies for orders that are younger than `older`: unless told, for those placed from now on.
+    """
     await stack.stop("worker")
     ready = stack.ready
     settings = {f"ORDERSAGA_{name.upper()}": str(value) for name, value in SHORT_PATIENCE.items()}
@@ -38,7 +46,7 @@ async def doomed_worker(stack: LocalStack, when: str, activity: str) -> AsyncIte
         "tests.saga.doomed_worker",
         when,
         activity,
-        keys.new_id("ord"),
+        older or keys.new_id("ord"),
         env={
             **os.environ,
             **settings,

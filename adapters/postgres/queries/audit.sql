@@ -85,7 +85,9 @@ select s.order_id, e.event_id, e.status, e.occurred_at, e.estimated_at
 select o.id as order_id, i.source, i.type, i.received_at, i.data, o.currency,
        p.id as payment_id, p.method, p.status, p.captured, p.refunded
   from inbox i
-  left join payments p on i.subject in ('payment:' || p.id, 'reference:' || p.provider_ref)
+  left join payments m on m.id = substring(i.subject from '^payment:(.*)$')
+  left join payments r on r.provider_ref = substring(i.subject from '^reference:(.*)$')
+  left join payments p on p.id = coalesce(m.id, r.id)
   left join shipments s on i.subject = 'tracking:' || s.tracking_number
                        and s.carrier in (split_part(i.source, '/', 2), 'merchant')
   join orders o on o.id = coalesce(i.order_id, p.order_id, s.order_id)

@@ -73,6 +73,7 @@ delete from inbox
  where (source, message_id) in (
        select source, message_id from inbox
         where received_at < now() - make_interval(secs => :older_than_s)
+          and (delivered_at is not null or order_id is null)
         order by received_at limit :limit);
 
 -- name: mark_delivered!

@@ -127,7 +127,7 @@ select e.sequence, e.type, e.machine, e.from_state, e.to_state, e.data, e.occurr
 -- name: read_launch^
 -- What an order's workflow is started with.
 select o.id, o.tenant, o.customer_id, o.currency, o.total, o.country, o.carrier, o.service, o.deadline,
-       o.hold, o.delivered_at, s.id as shipment_id,
+       o.hold, s.id as shipment_id,
        exists (select from fence f where f.order_id = o.id) as is_resumed,
        (select sum(l.quantity)::bigint from order_lines l where l.order_id = o.id) as units,
        (select coalesce(json_agg(json_build_object('id', p.id, 'method', p.method, 'amount', p.amount)

@@ -21,6 +21,17 @@ select r.id as return_id, r.status, r.order_id, r.amount, o.currency
    and r.updated_at < now() - make_interval(secs => :older_than_s)
  order by r.id limit :limit;
 
+-- name: find_late_refunds
+-- Money that came too late and has not gone back for a while, a page of it, though no operator gave it up.
+select f.id, f.order_id, f.payment_id, o.currency
+  from refunds f join orders o on o.id = f.order_id
+ where f.refunded_at is null and f.cause = 'late' and f.id > :after
+   and f.created_at < now() - make_interval(secs => :older_than_s)
+   and not exists (select from order_requests r
+                    where r.order_id = f.order_id and r.kind = 'attention'
+                      and r.body ->> 'step' = 'refund:' || f.id and r.body ->> 'action' = 'skip')
+ order by f.id limit :limit;
+
 -- name: find_open_refund_requests
 -- Refunds without a return, a page of them, of which some money has not gone back for a while, though no
 -- operator gave it up.
