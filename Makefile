@@ -22,7 +22,7 @@ up: $(STAMP) ## start everything on this machine, until Ctrl-C
 	$(BIN)/ordersaga up --data-dir $(DATA_DIR)
 
 test: $(STAMP) ## the tests, but for the slow ones
-	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadgroup
 
 test-all: $(STAMP) ## all tests, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered

@@ -37,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import names, policy
     from workflows.asks import Asks
     from workflows.cancellation import cancel_is_a_request, until
+    from workflows.display import show, tell
     from workflows.news import News
     from workflows.saga import OUT_OF_PATIENCE, SKIPPED, Saga
 
@@ -145,7 +146,7 @@ class OrderWorkflow:
         """An order that came without payments."""
         if self._order.payments or self._order.total == 0:
             return None  # (payments that came since are not held yet: only those it came with are)
-        self._tell("Waits for the buyer to pay.")
+        tell("Waits for the buyer to pay.")
         try:
             await until(
                 lambda: bool(self._payments) or self._saga.stopped is not None,
@@ -180,7 +181,7 @@ class OrderWorkflow:
     async def _wait_while_held(self) -> Refusal | None:
         """Somebody has to let it go on; what is held is kept meanwhile, and no money is taken."""
         while self._held_until is not None:
-            self._tell("Held: somebody has to let it go on.")
+            tell("Held: somebody has to let it go on.")
             try:
                 await until(
                     lambda: self._held_until is None or self._saga.stopped is not None,
@@ -237,7 +238,7 @@ class OrderWorkflow:
         At the deadline its provider is asked all the same: a lost message shall not lose a paid order.
         """
         while waiting := {p.id: p for p in payments if self._vote(p).answer == "waiting"}:
-            self._tell("Waits for the payer.")
+            tell("Waits for the payer.")
             first = min(waiting.values(), key=lambda p: self._expiry(p))
             told = await self._hear_of(frozenset(waiting), by=self._expiry(first))
             for payment_id in told or (first.id,):
@@ -281,8 +282,8 @@ class OrderWorkflow:
         """Everything that was begun elsewhere is taken back; our own site already is."""
         standing = decision.standing
         if standing.status == Status.COMPENSATING:
-            self._show(standing)
-        self._tell(f"Undoing: {decision.failure.detail}." if decision.failure else "Undoing.")
+            show(standing)
+        tell(f"Undoing: {decision.failure.detail}." if decision.failure else "Undoing.")
         await self._saga.undo_all()
         if standing.status == Status.COMPENSATING:
             standing = await workflow.execute_local_activity_method(
@@ -293,16 +294,14 @@ class OrderWorkflow:
     async def _see_through(self, standing: Standing) -> Outcome:
         """Confirmed: the carrier is told to come, the parcel is followed until the buyer has it and
         keeps it. From here an order is only given back as a whole, or by its returns."""
-        self._show(standing)
+        show(standing)
         if standing.status in FINAL:  # a workflow before this one was lost at its very end
             return await self._end(standing, None)
         if standing.status == Status.COMPENSATING:  # or while it gave the order back
             return await self._reverse(await self._open_reversal(CANCEL_ASKED))
         if self._parcel_turned_back is not None:  # or before it could begin to
             return await self._reverse(await self._open_reversal(self._parcel_turned_back))
-        self._tell(
-            "Confirmed. " + ("The merchant ships." if self._is_ours else "The carrier comes.")
-        )
+        tell("Confirmed. " + ("The merchant ships." if self._is_ours else "The carrier comes."))
         self._release = asyncio.create_task(self._tell_carrier_to_come())
         while not self._is_received:
             try:
@@ -360,8 +359,8 @@ class OrderWorkflow:
             OwnSiteActivities.follow_parcel, seen, summary=seen.news.status, **policy.LOCAL
         )
         if followed.standing.status in (Status.SHIPPED, Status.DELIVERED):
-            self._show(followed.standing)
-            self._tell(f"The parcel: {seen.news.status}.")
+            show(followed.standing)
+            tell(f"The parcel: {seen.news.status}.")
         self._delivered_at = followed.delivered_at
         return followed
 
@@ -373,8 +372,8 @@ class OrderWorkflow:
 
     async def _reverse(self, opened: ReversalOpened) -> Outcome:
         """Refund, then restock."""
-        self._tell(f"Giving it back: {opened.why.detail}.")
-        self._show(Standing(Status.COMPENSATING, PaymentStatus.CAPTURED))
+        tell(f"Giving it back: {opened.why.detail}.")
+        show(Standing(Status.COMPENSATING, PaymentStatus.CAPTURED))
         await self._saga.insist_on_all(
             self._asks.refund(refund) for refund in opened.refunds if not refund.is_ours
         )
@@ -397,8 +396,8 @@ class OrderWorkflow:
             if (sighting := self._news.next_of_parcel()) is not None:
                 await self._follow(FollowParcel(self._order.order_id, sighting))
             await self._look_at_payments()
-        self._show(standing)
-        self._tell(f"Ended {standing.status}" + (f": {failure.detail}." if failure else "."))
+        show(standing)
+        tell(f"Ended {standing.status}" + (f": {failure.detail}." if failure else "."))
         return Outcome(self._order.order_id, standing.status, failure)
 
     async def _look_at_payments(self) -> None:
@@ -441,19 +440,6 @@ class OrderWorkflow:
 
     def _because(self, reason: Refusal) -> Because:
         return Because(self._order.order_id, reason)
-
-    def _tell(self, sentence: str) -> None:
-        """For whoever looks at this workflow in Temporal's UI."""
-        workflow.set_current_details(sentence)
-
-    def _show(self, standing: Standing) -> None:
-        """For whoever searches there."""
-        workflow.upsert_search_attributes(
-            [
-                names.ORDER_STATUS.value_set(str(standing.status)),
-                names.PAYMENT_STATUS.value_set(str(standing.payment_status)),
-            ]
-        )
 
 
 def _time_left(moment: datetime) -> timedelta:

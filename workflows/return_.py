@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import names, policy
     from workflows.asks import refund_payment
     from workflows.cancellation import until
+    from workflows.display import tell
     from workflows.saga import Saga
 
 OVER = (ReturnStatus.DECLINED, ReturnStatus.REFUNDED)
@@ -32,13 +33,13 @@ class ReturnWorkflow:
     async def run(self, ticket: GiveBackTicket) -> str:
         standing = await self._look()
         while standing.status not in (*OVER, ReturnStatus.RECEIVED):
-            workflow.set_current_details(f"The return is {standing.status}.")
+            tell(f"The return is {standing.status}.")
             with suppress(TimeoutError):  # it looks by itself too: to be told can be lost
                 await until(lambda: self._is_told_to_look, timeout=policy.LOOK_AGAIN)
             standing = await self._look()
         if standing.status in OVER:
             return standing.status
-        workflow.set_current_details("The goods are back; their money goes back.")
+        tell("The goods are back; their money goes back.")
         await self._saga.insist_on_all(
             refund_payment(
                 ticket.order_id,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+import httpx
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -16,13 +17,14 @@ from adapters.postgres.pool import Pool, reading
 from adapters.postgres.unrest import Ending, find_restless, read_endings, read_open_returns
 from ordersaga import keys
 from ordersaga.errors import DatabaseUnavailable
-from ordersaga.lifecycle import FINAL, UNDECIDED
+from ordersaga.lifecycle import FINAL, UNDECIDED, Status
 
 # An outage's patience, a payer's deadline and two retries of each undo come to a minute on an idle
 # machine; a busy one, with a backlog of orders, gets so much more.
 QUIET_WITHIN_S: Final = 180.0
 QUIET_WITHIN_S_AN_ORDER: Final = 0.1
 LOOK_EVERY_S: Final = 0.5
+SENDER_TIMEOUT_S: Final = 10.0  # nobody kills the sandbox any more by then
 MOST_NAMED: Final = 1000  # restless orders that one look reads
 # Workflows beside the orders' own: what begins their ids.
 GIVE_BACKS: Final = ("return:", "refund:", "payment-news:")
@@ -37,12 +39,17 @@ class Quiet:
     restless: tuple[str, ...]
 
 
-async def wait_until_quiet(pool: Pool, engine: Client, *, run: str, within_s: float) -> Quiet:
-    """Looks until nothing moves, or until patience ends. PostgreSQL may be away meanwhile."""
+async def wait_until_quiet(
+    pool: Pool, engine: Client, *, run: str, within_s: float, senders: Sequence[str] = ()
+) -> Quiet:
+    """Looks until nothing moves, or until patience ends. PostgreSQL may be away meanwhile.
+
+    `senders`: addresses of sandbox programs, whose messages have to have arrived.
+    """
     began_s = time.monotonic()
     while True:
         try:
-            restless = await _restless(pool)
+            restless = [*await _unsent(senders), *await _restless(pool)]
             async with reading(pool) as connection:
                 endings = await read_endings(connection, run=run)
                 returns = await read_open_returns(connection)
@@ -51,7 +58,7 @@ async def wait_until_quiet(pool: Pool, engine: Client, *, run: str, within_s: fl
                 restless += _disagreements(endings, returns, await _running(engine))
             if not restless or is_over:
                 return Quiet(time.monotonic() - began_s, endings, tuple(restless))
-        except (DatabaseUnavailable, RPCError):
+        except (DatabaseUnavailable, RPCError, httpx.HTTPError):
             if time.monotonic() - began_s > within_s:
                 raise
         await asyncio.sleep(LOOK_EVERY_S)
@@ -74,6 +81,16 @@ async def _restless(pool: Pool) -> list[str]:
     ]
 
 
+async def _unsent(senders: Sequence[str]) -> list[str]:
+    found = []
+    async with httpx.AsyncClient(timeout=SENDER_TIMEOUT_S, trust_env=False) as http:
+        for sender in senders:
+            waiting = (await http.get(f"{sender}/test/deliveries")).json()["waiting"]
+            if waiting:
+                found.append(f"{waiting} messages wait at {sender}")
+    return found
+
+
 async def _running(engine: Client) -> frozenset[str]:
     found = engine.list_workflows("ExecutionStatus = 'Running'")
     return frozenset([workflow.id async for workflow in found])
@@ -90,6 +107,8 @@ def _disagreements(
         is_over = each.status in FINAL
         if not lives and not is_over and each.status not in UNDECIDED:
             told.append(f"{each.id} is {each.status}, and no workflow runs for it")
+        if each.status == Status.DELIVERED:
+            told.append(f"{each.id} is delivered, and its window has not passed")
         if lives and is_over:
             told.append(f"{each.id} is {each.status}, and its workflow still runs")
     owed = {keys.return_workflow_id(return_id) for return_id in returns}

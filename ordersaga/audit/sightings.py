@@ -64,13 +64,15 @@ def _order_follows(order: OurOrder, _: Evidence) -> Iterator[Problem]:
 
 def _is_their_word(each: OrderParcel, _: Evidence) -> Iterator[Problem]:
     order, parcel = each
-    theirs = {s.id: (s.status, s.occurred_at) for s in parcel.sightings or ()}
+    theirs = {said.id: said for said in parcel.sightings or ()}
     for ours in order.sightings:
         said = theirs.get(ours.event_id)
-        if said != (ours.status, ours.occurred_at):
+        # What is said to happen later than now, happened now: so ours may be earlier.
+        if said is None or said.status != ours.status or said.occurred_at < ours.occurred_at:
+            by_them = f"{said.status} at {said.occurred_at}" if said else "nothing"
             detail = (
                 f"{ours.event_id} says {ours.status} at {ours.occurred_at} by our tables, "
-                f"{said or 'nothing'} by the carrier's books"
+                f"{by_them} by the carrier's books"
             )
             yield Problem(order.id, detail, order.id)
 

@@ -183,7 +183,10 @@ async def test_goods_come_back_within_their_window(
 ) -> None:
     order = await completed(shop, api.pool)
     window_s = api.services.settings.return_window_s
-    late = "update orders set delivered_at = now() - make_interval(secs => $2) where id = $1"
+    late = (
+        "update orders set delivered_at = now() - make_interval(secs => $2),"
+        " confirmed_at = now() - make_interval(secs => $2) where id = $1"
+    )
     await database.execute(late, order["id"], window_s - 60)
     assert (await send_back(shop, order["id"], tea=1)).status_code == 201
 

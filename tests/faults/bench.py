@@ -51,7 +51,7 @@ class Bench:
         self.payments = cell.point.payments
         self.canceled_later = cell.point.canceled_later
         self.order_id = ""
-        self.carrier = "merchant" if cell.point.life else "sandbox"
+        self.carrier = "sandbox" if cell.point.life in ("", "paid") else "merchant"
         self.key = uuid.uuid4().hex
         self.gate: Gate | None = None  # where the order waits while something is killed
 
@@ -136,9 +136,13 @@ class Bench:
         self.order_id = (await self.place())["id"]
         await arrange()
         self.lab.desk.know(self.order_id)
+        await self.live_on()
         if self.canceled_later:
             await self.until_released()
             await self.cancel()
+
+    async def live_on(self) -> None:
+        """What others do, that the order waits for."""
 
     async def end(self) -> Json:
         """The order as it ended, with its workflow at rest."""

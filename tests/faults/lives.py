@@ -31,6 +31,14 @@ CARRIER: Final = f"/v1/webhooks/carriers/{MERCHANT}"  # whoever ships for the me
 Arrange = Callable[[], Awaitable[None]]
 
 
+class PaidBench(RemoteBench):
+    """Its payer acts on a page of his bank, and its provider tells us so."""
+
+    async def live_on(self) -> None:
+        await self.until(lambda order: order["payment_status"] == "requires_action")
+        await self.shop.play_payer(self.order_id, "pay")
+
+
 class LivedBench(Bench):
     """Its merchant ships it, and whoever brings it tells us so."""
 
@@ -137,7 +145,8 @@ class HearBench(LivedBench):
         if self.cell.fault.name not in ("duplicate", "late_after_undo"):
             return
         await self.carrier_tells()
-        await self.carrier_tells("in_transit")  # an older one comes when all is over: kept, and no more
+        # An older one comes when all is over: kept, and no more.
+        await self.carrier_tells("in_transit")
         self.told += 1
         await self.until_heard()
 
@@ -265,6 +274,7 @@ class ReturnRefundBench(ReturnBench, RemoteBench):
 
 BENCHES: Final[dict[str, type[Bench]]] = {
     "local_hold": HoldBench,
+    "check": PaidBench,
     "hear": HearBench,
     "follow": FollowBench,
     "receive": ReceiveBench,

@@ -21,6 +21,8 @@ FIRST: Final = 400  # of two payments; the order's total is 1000
 
 CARD: Final = (card(),)
 WALLET: Final = (payment("alipay"),)
+PAGE: Final = (card("tok_requires_action"),)  # of the payer's bank
+PAGE_AND_DECLINED: Final = (card("tok_requires_action", FIRST), card("tok_capture_declined"))
 CARD_AND_DECLINED: Final = (card("tok_ok", FIRST), card("tok_capture_declined"))
 WALLET_AND_DECLINED: Final = (payment("alipay", "tok_ok", FIRST), card("tok_capture_declined"))
 
@@ -32,12 +34,13 @@ class Point:
     `posted`: a request to the API. `heard`: a message from outside. `own`: a transaction of our own
     site, run by `activity`. `remote`: an `activity` that calls a provider or a carrier, then writes down
     the answer. `marker`: what the transaction says that makes it stand. `call`: what is in the request
-    that has the effect. `life`: what comes before it, when the order is confirmed.
+    that has the effect. `life`: what others do before it: its payer, or, once it is confirmed, a carrier
+    and its buyer.
     """
 
     name: str
     family: Literal["posted", "heard", "own", "remote"]
-    life: Literal["", "delivered", "returned"] = ""
+    life: Literal["", "paid", "delivered", "returned"] = ""
     activity: str = ""
     marker: str = ""
     link: Link = "provider"
@@ -86,6 +89,16 @@ POINTS: Final = (
         call=("POST ", "/confirm "),
         payments=WALLET,
         doomed=WALLET_AND_DECLINED,
+    ),
+    Point(
+        name="check",
+        family="remote",
+        activity="check_payment",
+        marker="payment.authorized",
+        call=("GET ", "/v1/payment_intents/"),
+        payments=PAGE,
+        doomed=PAGE_AND_DECLINED,
+        life="paid",
     ),
     Point(
         name="capture",
@@ -256,7 +269,10 @@ NOT_APPLICABLE: Final[dict[tuple[str, str], str]] = {
 # In `make test`: each point at least once, each fault that takes a moment, and one kill.
 QUICK: Final[dict[str, tuple[str, ...]]] = {
     "error_before_effect": ("authorise", "refund", "outbox"),
-    "lost_reply": ("accept", "charge", "release", "undo_payment_taken", "hear", "refund_return"),
+    "lost_reply": (
+        *("accept", "charge", "check", "release", "undo_payment_taken"),
+        *("hear", "refund_return"),
+    ),
     "duplicate": (
         *("capture", "undo_payment_held", "refund", "restock", "cancel"),
         *("hear", "follow", "receive", "refund_return", "settle_return"),

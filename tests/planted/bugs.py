@@ -6,27 +6,10 @@ moves on, a patch that no longer applies is an error of this list.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-
-@dataclass(frozen=True)
-class Edit:
-    """`old` becomes `new` in the file at `path`."""
-
-    path: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True)
-class Bug:
-    """A mistake somebody could make, and the quickest test that finds it."""
-
-    name: str
-    edits: tuple[Edit, ...]
-    caught_by: str
-
+from tests.planted.bugs_outside import OUTSIDE
+from tests.planted.kinds import Bug, Edit, bug
 
 FENCE: Final = "adapters/postgres/fence.py"
 FENCE_SQL: Final = "adapters/postgres/queries/fence.sql"
@@ -51,11 +34,6 @@ TEST_PAYMENTS: Final = "tests/postgres/test_records_of_payments.py"
 EVERY_YES: Final = f"{TEST_YES}::test_a_confirm_without_every_yes_becomes_an_undo"
 OMICRON: Final = "tests/conformance/test_omicrons_three.py"
 FAIL_EVERY_STEP: Final = f"{OMICRON}::test_fail_every_step_in_turn_and_leave_a_clean_slate"
-
-
-def bug(name: str, path: str, old: str, new: str, *, caught_by: str) -> Bug:
-    """A bug of one edit."""
-    return Bug(name, (Edit(path, old, new),), caught_by)
 
 
 THE_FENCE: Final = (
@@ -254,8 +232,8 @@ MONEY_OF_OTHERS: Final = (
     bug(
         "undo a slip as if it could be refunded",
         "activities/payment.py",
-        "        if METHODS[request.method].refundable:",
-        "        if True:",
+        "        if not METHODS[request.method].refundable:",
+        "        if False:",
         caught_by="tests/saga/test_cancel.py"
         "::test_a_paid_slip_goes_back_as_store_credit_for_it_has_no_refund",
     ),
@@ -300,69 +278,12 @@ THE_SAGA: Final = (
     bug(
         "refund before asking the parcel",
         ORDER,
-        "            refusal = await self._cancel_parcel()\n",
-        "            await self._saga.insist_on_all(self._refund(p) for p in self._remote_payments)\n"
-        "            refusal = await self._cancel_parcel()\n",
+        "        refusal = None if self._is_ours else await self._cancel_parcel()\n",
+        "        opened = await self._open_reversal(why)\n"
+        "        await self._saga.insist_on_all(self._asks.refund(r) for r in opened.refunds)\n"
+        "        refusal = None if self._is_ours else await self._cancel_parcel()\n",
         caught_by="tests/saga/test_cancel.py"
         "::test_a_parcel_on_its_way_refuses_the_cancel_and_the_order_stands",
-    ),
-)
-
-THE_WORLD_OUTSIDE: Final = (
-    bug(
-        "give back what is on its way back already",
-        "adapters/postgres/refunds.py",
-        "    return payment.captured - max(payment.refunded, allocated)",
-        "    return payment.captured - payment.refunded",
-        caught_by="tests/postgres/test_refunds.py"
-        "::test_refunds_that_race_never_come_to_more_than_was_taken",
-    ),
-    bug(
-        "keep money that came after its payment was given up",
-        "adapters/postgres/examining.py",
-        "_GIVEN_UP: Final = NOT_KNOWN_TAKEN | {PaymentStatus.VOIDED}",
-        "_GIVEN_UP: Final = NOT_KNOWN_TAKEN",
-        caught_by="tests/postgres/test_examined.py"
-        "::test_money_that_came_after_its_payment_was_given_up_goes_back_and_is_told",
-    ),
-    bug(
-        "each look at a payment gives its payer more time",
-        ANSWERS,
-        '    if row["expires_at"] is not None:',
-        "    if False:",
-        caught_by="tests/postgres/test_waiting.py::test_no_look_at_a_payment_moves_its_deadline",
-    ),
-    bug(
-        "a carrier's event that is told again counts again",
-        TRACKING,
-        "    noted = [_noted(news)] if is_new else []",
-        "    noted = [_noted(news)]",
-        caught_by="tests/postgres/test_tracking.py"
-        "::test_the_same_event_said_again_changes_nothing_and_is_answered_the_same",
-    ),
-    bug(
-        "a parcel is where the message that came last says",
-        TRACKING,
-        "    parcel = tracking.fold(await _read(connection, order))",
-        "    parcel = tracking.fold((await _read(connection, order))[-1:])",
-        caught_by="tests/postgres/test_tracking.py"
-        "::test_every_order_of_a_whole_journey_comes_to_the_same_row",
-    ),
-    bug(
-        "restock what the carrier has lost",
-        REVERSAL,
-        "    is_lost = why.code == PARCEL_LOST.code",
-        "    is_lost = False",
-        caught_by="tests/postgres/test_settling.py"
-        "::test_a_lost_parcel_gives_its_money_back_and_no_goods",
-    ),
-    bug(
-        "confirm what somebody holds",
-        DECISION,
-        "    if objection is None and order.state.hold is not None:",
-        "    if False:",
-        caught_by="tests/postgres/test_holds.py"
-        "::test_a_held_order_is_not_decided_and_nothing_is_written",
     ),
 )
 
@@ -372,5 +293,5 @@ BUGS: Final = (
     *STOCK_AND_LEDGER,
     *MONEY_OF_OTHERS,
     *THE_SAGA,
-    *THE_WORLD_OUTSIDE,
+    *OUTSIDE,
 )
