@@ -7,7 +7,7 @@ DATA_DIR ?= .ordersaga
 ORDERS   ?= 500
 SEED     ?= 1
 # Test files side by side: most tests wait for timers and processes, not for a core.
-WORKERS  ?= 3
+WORKERS  ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test test-all faults chaos planted-bugs lint types clean
