@@ -6,8 +6,6 @@ STAMP    := $(VENV)/.installed
 DATA_DIR ?= .ordersaga
 ORDERS   ?= 500
 SEED     ?= 1
-# Test files side by side: most tests wait for timers and processes, not for a core.
-WORKERS  ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test test-all faults chaos planted-bugs lint types clean
@@ -22,7 +20,7 @@ up: $(STAMP) ## start everything on this machine, until Ctrl-C
 	$(BIN)/ordersaga up --data-dir $(DATA_DIR)
 
 test: $(STAMP) ## the tests, but for the slow ones
-	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -m "not slow"
 
 test-all: $(STAMP) ## all tests, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered

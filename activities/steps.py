@@ -12,12 +12,12 @@ from temporalio import activity
 from ordersaga import keys
 from ordersaga.errors import Unavailable
 from ordersaga.keys import Step
-from ordersaga.messages import CarrierNews, PaymentNews
-from ordersaga.order import PaymentPlan, RefundPlan, Refusal
+from ordersaga.order import PaymentPlan, Refusal
 from ordersaga.ports import Records
 
-# Three may be a hiccup; by the fifth some ten seconds have passed.
-TRIES_BEFORE_ATTENTION: Final = 5
+TRIES_BEFORE_ATTENTION: Final = (
+    5  # three may be a hiccup; by the fifth some ten seconds have passed
+)
 
 
 @dataclass(frozen=True)
@@ -57,43 +57,10 @@ class PaymentStep:
         """Holding and taking it; and the undo of that."""
         return Step(self.order_id, keys.payment_step(self.payment.id))
 
-
-@dataclass(frozen=True)
-class RefundStep:
-    """Giving some of one payment back after `confirm`."""
-
-    order_id: str
-    refund: RefundPlan
-
     @property
-    def step(self) -> Step:
-        return Step(self.order_id, self.refund.step)
-
-
-@dataclass(frozen=True)
-class ExaminePayment:
-    """Something was heard of a payment that nobody waits for."""
-
-    order_id: str
-    news: PaymentNews
-
-    @property
-    def payment(self) -> Step:
-        """What its provider knows it by."""
-        return Step(self.order_id, keys.payment_step(self.news.payment_id))
-
-    @property
-    def step(self) -> Step:
-        """Looking at it: never fenced, it may be done again and again."""
-        return Step(self.order_id, keys.books_step(self.news.payment_id))
-
-
-@dataclass(frozen=True)
-class FollowParcel:
-    """The parcel of one order was seen."""
-
-    order_id: str
-    news: CarrierNews
+    def refund(self) -> Step:
+        """Giving it back after `confirm`."""
+        return Step(self.order_id, keys.refund_step(self.payment.id))
 
 
 @dataclass(frozen=True)

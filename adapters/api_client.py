@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Annotated, ClassVar, Final, Literal, Self, TypeVar
+from typing import Annotated, Final, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -21,12 +21,12 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictInt, Validat
 from ordersaga.errors import OrdersagaError, Unavailable
 
 PATIENCE_S: Final = 60.0  # a killed part of a local stack is back within a few seconds
-# Beyond the wait that was asked for; the API itself gives up earlier.
-ANSWER_TIMEOUT_S: Final = 20.0
+ANSWER_TIMEOUT_S: Final = (
+    20.0  # beyond the wait that was asked for; the API itself gives up earlier
+)
 FIRST_RETRY_S: Final = 0.1
 LAST_RETRY_S: Final = 3.0
 JITTER: Final = 0.5  # of each pause, so that callers do not come back all at once
-ReturnWord = Literal["approve", "decline", "receive"]
 IN_FLIGHT: Final = "request_in_flight"
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -133,17 +133,6 @@ class StockItem(_Sent):
     on_hand: StrictInt
 
 
-class ReturnLine(_Sent):
-    sku: str
-    quantity: StrictInt
-
-
-class Move(_Sent):
-    """The body of a move of an order, `POST /v1/orders/{id}/{path}`: see `adapters.api_moves`."""
-
-    path: ClassVar[str]
-
-
 # --- What is answered: what callers need of it. ---
 
 
@@ -163,27 +152,6 @@ class PaymentView(_Answered):
     id: str
     method: str
     status: str
-    next_action: dict[str, JsonValue] | None = None  # what its payer has to do
-
-
-class ReturnView(_Answered):
-    """Goods that come back; `allowed`: what their seller may say to it."""
-
-    id: str
-    status: str
-    allowed: tuple[str, ...]
-
-
-class HoldView(_Answered):
-    """Why an order stops before its money is taken."""
-
-    kind: str
-    until: datetime
-
-
-class ShipmentView(_Answered):
-    carrier: str
-    tracking_number: str | None
 
 
 class Order(_Answered):
@@ -194,11 +162,8 @@ class Order(_Answered):
     payment_status: str
     fulfillment_status: str
     payments: tuple[PaymentView, ...]
-    shipments: tuple[ShipmentView, ...] = ()
     failure: Failure | None
     attention: dict[str, JsonValue] | None
-    returns: tuple[ReturnView, ...] = ()
-    hold: HoldView | None = None
     deadline: datetime | None
     version: int
     allowed: tuple[str, ...]
@@ -275,18 +240,6 @@ class ApiClient:
         path = f"/v1/orders/{order_id}/cancel"
         return _parse(await self._post(path, _Cancel(reason=reason), key=key, wait_s=wait_s), Order)
 
-    async def move_order(self, order_id: str, move: Move, *, key: str, wait_s: int = 0) -> Order:
-        """The order after its move, or after `wait_s` where others have to act first."""
-        path = f"/v1/orders/{order_id}/{move.path}"
-        return _parse(await self._post(path, move, key=key, wait_s=wait_s), Order)
-
-    async def move_return(
-        self, order_id: str, return_id: str, word: ReturnWord, *, key: str
-    ) -> Order:
-        """The order after the seller's word on one of its returns."""
-        path = f"/v1/orders/{order_id}/returns/{return_id}/{word}"
-        return _parse(await self._post(path, _Nothing(), key=key), Order)
-
     async def set_stock(self, items: Sequence[StockItem], *, key: str) -> None:
         """All of these SKUs, or none of them."""
         await self._post("/v1/stock", _StockItems(items=tuple(items)), key=key)
@@ -353,10 +306,6 @@ class ApiClient:
                 raise ApiUnavailable(f"{self._http.base_url}{path}: {reason}", is_lost=is_lost)
             await asyncio.sleep(max(asked_s, pause_s) * _jittered())
             pause_s = min(pause_s * 2, LAST_RETRY_S)
-
-
-class _Nothing(_Sent):
-    pass
 
 
 class _Cancel(_Sent):

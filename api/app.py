@@ -29,28 +29,14 @@ from api.auth import KnownKeys
 from api.bodies import to_pointer
 from api.edge import Edge
 from api.problems import FieldError, Problem
-from api.routes import (
-    accounts,
-    health,
-    holds,
-    orders,
-    parcels,
-    receipts,
-    refunds,
-    requests,
-    returns,
-    stock,
-    webhooks,
-)
+from api.routes import accounts, health, orders, requests, stock
 from api.services import Services
 from ordersaga.config import Settings
-from ordersaga.errors import BadBody, BadSignature, IllegalMove, Unavailable
-from ordersaga.lifecycle import RETURN
+from ordersaga.errors import IllegalMove, Unavailable
 
 log = structlog.get_logger(__name__)
 
 APPLICATION_NAME: Final = "ordersaga-api"
-SIGNATURE_CHALLENGE: Final = {"WWW-Authenticate": "Signature"}  # HTTP wants one with every 401
 
 DESCRIPTION: Final = """Orders as durable sagas: all of it happens, or none of it remains.
 
@@ -69,19 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         redoc_url=None,
     )
-    for router in (
-        orders.router,
-        requests.router,
-        holds.router,
-        parcels.router,
-        receipts.router,
-        returns.router,
-        refunds.router,
-        stock.router,
-        accounts.router,
-        webhooks.router,
-        health.router,
-    ):
+    for router in (orders.router, requests.router, stock.router, accounts.router, health.router):
         app.router.routes.extend(router.routes)  # flat, so that a route knows its whole path
     app.add_middleware(Edge)
     for kind in _REFUSALS:
@@ -157,17 +131,12 @@ def _to_problem(error: Exception) -> Problem:
         case HTTPException():  # of the router
             return problems.of_status(error.status_code)
         case IllegalMove():
-            what = "a return" if error.machine == RETURN else "an order"
-            detail = f"{what} that is {error.state} takes no {error.move} now"
+            detail = f"an order that is {error.state} takes no {error.move} now"
             return Problem("illegal_move", detail, allowed=error.allowed)
         case RequestInFlight():
             return Problem("request_in_flight", "one with this Idempotency-Key is not done yet")
         case IdempotencyMismatch():
             return Problem("idempotency_mismatch", "it came with another body before")
-        case BadSignature():
-            return Problem("bad_signature", str(error), headers=SIGNATURE_CHALLENGE)
-        case BadBody():
-            return Problem("malformed_request", str(error))
         case Unavailable():
             log.warning("request.unavailable", error=str(error))
             return Problem("unavailable", "try again in a moment: nothing is half done")
@@ -183,8 +152,6 @@ _REFUSALS: Final = (
     IllegalMove,
     RequestInFlight,
     IdempotencyMismatch,
-    BadSignature,
-    BadBody,
     Unavailable,
     asyncpg.DataError,
 )

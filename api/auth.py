@@ -55,7 +55,7 @@ class KnownKeys:
         return found
 
 
-def _caller_with(*scopes: str) -> Callable[[Request], Awaitable[ApiKey]]:
+def _caller_with(scope: str) -> Callable[[Request], Awaitable[ApiKey]]:
     async def authorise(request: Request) -> ApiKey:
         word, _, key = request.headers.get("authorization", "").partition(" ")
         if word.lower() != "bearer":
@@ -65,8 +65,8 @@ def _caller_with(*scopes: str) -> Callable[[Request], Awaitable[ApiKey]]:
         if caller is None:
             raise Problem("unauthorized", "this key is not valid", headers=_CHALLENGE)
         request.state.caller = caller
-        if not any(scope in caller.scopes for scope in scopes):
-            raise Problem("forbidden", f"this key has no scope {' or '.join(scopes)}")
+        if scope not in caller.scopes:
+            raise Problem("forbidden", f"this key has no scope {scope}")
         return caller
 
     return authorise
@@ -75,4 +75,3 @@ def _caller_with(*scopes: str) -> Callable[[Request], Awaitable[ApiKey]]:
 Reader = Annotated[ApiKey, Depends(_caller_with(ORDERS_READ))]
 Writer = Annotated[ApiKey, Depends(_caller_with(ORDERS_WRITE))]
 Operator = Annotated[ApiKey, Depends(_caller_with(OPS))]
-Seller = Annotated[ApiKey, Depends(_caller_with(ORDERS_WRITE, OPS))]

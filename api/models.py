@@ -18,7 +18,6 @@ MAX_QUANTITY: Final = 1_000_000  # of one line
 MAX_STOCK: Final = MAX_AMOUNT  # units of a SKU: a JSON reader takes them without loss
 MAX_STOCK_ITEMS: Final = 10_000  # a call: 0.2 s in PostgreSQL, well within its statement timeout
 MAX_STEP: Final = 64  # characters of a step's name: a word and an id
-MAX_COMMENT: Final = 2_000  # characters of a review
 MAX_METADATA: Final = 50  # entries
 MAX_PAGE: Final = 100  # orders of a list
 DEFAULT_PAGE: Final = 20
@@ -32,9 +31,6 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 LongText = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Email = Annotated[str, StringConstraints(min_length=3, max_length=254)]  # RFC 5321
 Token = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-TrackingNumber = Annotated[  # carriers' own, and all of them print theirs on a label
-    str, StringConstraints(min_length=1, max_length=64, pattern=r"^[!-~]+$")
-]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Amount = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT)]
@@ -152,90 +148,9 @@ class AttentionBody(Strict):
         examples=["payment:pay_01…"], description="the order's `attention.step`"
     )
     action: Literal["retry", "skip"] = Field(
-        examples=["retry"],
-        description="`retry`: try it now. `skip`: give it up for good; its cost is ours",
+        description="`retry`: try it now. `skip`: give it up for good; its cost is ours"
     )
-    note: LongText = Field(
-        examples=["paid back by hand"],
-        description="why; kept in the order's history, with who asked",
-    )
-
-
-class HoldBody(Strict):
-    """Why an order shall stop before its money is taken."""
-
-    reason: LongText = Field(
-        examples=["looks like a stolen card"], description="kept in the order's history"
-    )
-
-
-class ReleaseBody(Strict):
-    """Why a held order may go on."""
-
-    reason: LongText = Field(default="released", description="kept in the order's history")
-
-
-class AcceptBody(Strict):
-    """The merchant takes the order."""
-
-    reason: LongText = Field(default="accepted", description="kept in the order's history")
-
-
-class DeclineBody(Strict):
-    """The merchant does not take the order."""
-
-    reason: LongText = Field(default="declined", examples=["cannot be made in time"])
-
-
-class ShipBody(Strict):
-    """The merchant has handed his parcel over."""
-
-    tracking_number: TrackingNumber = Field(
-        examples=["BR123456789"], description="visible ASCII, without spaces; of no other parcel"
-    )
-
-
-class ReceiptBody(Strict):
-    """The buyer has it: nothing more to say."""
-
-
-class ReviewBody(Strict):
-    """What the buyer thinks of it."""
-
-    rating: Annotated[int, Field(strict=True, ge=1, le=5)] = Field(examples=[5])
-    comment: Annotated[str, StringConstraints(max_length=MAX_COMMENT)] = Field(
-        default="", examples=["came quickly"]
-    )
-
-
-class ReturnLineBody(Strict):
-    """So many units of one SKU."""
-
-    sku: Id = Field(examples=["tea"])
-    quantity: Quantity = Field(examples=[1])
-
-
-ReturnLines = Annotated[tuple[ReturnLineBody, ...], Field(min_length=1, max_length=MAX_LINES)]
-
-
-class ReturnBody(Strict):
-    """Goods that the buyer wants to send back."""
-
-    lines: ReturnLines | None = Field(
-        default=None, description="each SKU once; absent: all that was not sent back yet"
-    )
-    reason: LongText = Field(examples=["too small"], description="never in the order's history")
-
-
-class ReturnMoveBody(Strict):
-    """The seller's word on a return: nothing more to say."""
-
-
-class RefundBody(Strict):
-    """Money that goes back without goods: to the order's payments, the newest first."""
-
-    amount: Money
-    reason: LongText = Field(examples=["arrived late"], description="kept in the order's history")
+    note: LongText = Field(description="why; kept in the order's history, with who asked")
 
 
 class StockBody(Strict):

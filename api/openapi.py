@@ -11,42 +11,19 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api import models, problems, views
-from ordersaga.messages import PaymentMessage, TrackingMessage
 
 SCHEMA_PATH: Final = "#/components/schemas/"
 SECURITY_SCHEME: Final = "api_key"
-# Routes say themselves what is wrong where one is missing.
-NEEDED_HEADERS: Final = frozenset(
-    {
-        "Idempotency-Key",
-        "webhook-id",
-        "webhook-timestamp",
-        "webhook-signature",
-        "Stripe-Signature",
-    }
-)
 
 BODIES: Final = (
     models.OrderBody,
     models.CancelBody,
     models.PayBody,
     models.AttentionBody,
-    models.HoldBody,
-    models.ReleaseBody,
-    models.AcceptBody,
-    models.DeclineBody,
-    models.ShipBody,
-    models.ReceiptBody,
-    models.ReviewBody,
-    models.ReturnBody,
-    models.ReturnMoveBody,
-    models.RefundBody,
     models.StockBody,
     models.StockItemsBody,
     models.CreditBody,
     models.VoucherBody,
-    PaymentMessage,
-    TrackingMessage,
 )
 
 _GUARDED: Final = ("unauthorized", "forbidden", "unavailable")
@@ -57,7 +34,6 @@ _WITH_BODY: Final = (
     "unsupported_encoding",
     "invalid_request",
 )
-_SIGNED: Final = ("bad_signature", "not_found", "unavailable")
 _WITH_KEY: Final = (
     "idempotency_key_missing",
     "idempotency_key_invalid",
@@ -83,35 +59,24 @@ class Operation(TypedDict):
 def operation(
     answers: Mapping[int, type[BaseModel]],
     *,
-    scope: str | tuple[str, ...] | None = None,
+    scope: str | None = None,
     body: type[BaseModel] | None = None,
     body_needed: bool = True,
-    foreign_body: str = "",
     has_key: bool = False,
-    is_signed: bool = False,
     refusals: Sequence[str] = (),
 ) -> Operation:
-    """`answers` by status; `refusals`: problems besides those of every route of its sort.
-
-    `scope`: of several, any will do. `foreign_body`: whose JSON is taken, where others define it.
-    """
+    """`answers` by status; `refusals`: problems besides those of every route of its sort."""
     codes = [
         *(_GUARDED if scope else ()),
-        *(_WITH_BODY if body or foreign_body else ()),
-        *(_SIGNED if is_signed else ()),
+        *(_WITH_BODY if body else ()),
         *(_WITH_KEY if has_key else ()),
         *refusals,
     ]
     extra: dict[str, Any] = {}
     if scope is not None:
-        scopes = (scope,) if isinstance(scope, str) else scope
-        extra["security"] = [{SECURITY_SCHEME: [one]} for one in scopes]
-    if body is not None or foreign_body:
-        schema = (
-            {"type": "object", "description": foreign_body}
-            if body is None
-            else {"$ref": SCHEMA_PATH + body.__name__}
-        )
+        extra["security"] = [{SECURITY_SCHEME: [scope]}]
+    if body is not None:
+        schema = {"$ref": SCHEMA_PATH + body.__name__}
         extra["requestBody"] = {
             "required": body_needed,
             "content": {"application/json": {"schema": schema}},
@@ -158,11 +123,11 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 
 def _correct(described: dict[str, Any]) -> None:
-    """What FastAPI adds by itself: its own kind of 422, and that a header may be left out."""
+    """What FastAPI adds by itself: its own kind of 422, and that a key may be left out."""
     if "application/json" in described["responses"].get("422", {}).get("content", {}):
         del described["responses"]["422"]
     for parameter in described.get("parameters", ()):
-        if parameter["name"] in NEEDED_HEADERS:
+        if parameter["name"] == "Idempotency-Key":
             parameter["required"] = True
 
 

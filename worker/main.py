@@ -29,13 +29,12 @@ from adapters.stripe import StripeGateway
 from adapters.temporal import OrderWorkflows, connect
 from ordersaga.config import Settings
 from ordersaga.errors import DatabaseUnavailable
-from ordersaga.order import SANDBOX
 from worker.discretion import Discretion
 from worker.heartbeats import Heartbeats
 from worker.sweep import Sweep
 from workflows.order import OrderWorkflow
-from workflows.refund import PaymentNewsWorkflow, RefundWorkflow
-from workflows.return_ import ReturnWorkflow
+
+SANDBOX_CARRIER: Final = "sandbox"
 
 RECONNECT_S: Final = 1.0
 GRACEFUL_STOP_S: Final = 10  # longer than a provider takes, shorter than a deployment waits
@@ -51,39 +50,28 @@ log = structlog.get_logger()
 @asynccontextmanager
 async def activities_of(settings: Settings, pool: Pool) -> AsyncIterator[list[Callable[..., Any]]]:
     """Every activity, its ports filled."""
-    records = PostgresRecords(pool, payer_patience_s=settings.payer_patience_s)
+    records = PostgresRecords(pool)
     gateway = StripeGateway(
-        api_key=settings.payment_provider_key,
-        base_url=settings.payment_provider_url,
-        return_url=settings.payment_return_url,
+        api_key=settings.payment_provider_key, base_url=settings.payment_provider_url
     )
     carrier = HttpCarrier(base_url=settings.carrier_url, key=settings.carrier_key)
     own_site = OwnSiteActivities(PostgresOwnSite(pool))
     payments = PaymentActivities(gateway, records)
-    parcels = ParcelActivities({SANDBOX: carrier}, records)
+    parcels = ParcelActivities({SANDBOX_CARRIER: carrier}, records)
     try:
         yield [
             own_site.hold_own_site,
             own_site.decide_order,
             own_site.close_order,
-            own_site.follow_parcel,
-            own_site.resume_order,
-            own_site.look_at_hold,
-            own_site.complete_order,
             own_site.open_reversal,
             own_site.reverse_own_site,
             own_site.refuse_cancel,
-            own_site.look_at_return,
-            own_site.settle_return,
-            own_site.requested_refunds,
-            own_site.settle_refund,
             payments.authorize_payment,
             payments.charge_payment,
-            payments.check_payment,
+            payments.await_payer,
             payments.capture_payment,
             payments.undo_payment,
             payments.refund_payment,
-            payments.examine_payment,
             parcels.book_parcel,
             parcels.release_parcel,
             parcels.cancel_parcel,
@@ -107,7 +95,7 @@ def build_worker(
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[OrderWorkflow, ReturnWorkflow, RefundWorkflow, PaymentNewsWorkflow],
+        workflows=[OrderWorkflow],
         activities=activities,
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_cached_workflows=CACHED_WORKFLOWS,

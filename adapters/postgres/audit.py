@@ -5,31 +5,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Final, TypeVar
 
 import asyncpg
 
 from adapters.postgres.pool import Connection, Pool, load_queries, reading
-from ordersaga.audit.ours import (
+from ordersaga.audit.evidence import (
     OurAccount,
     OurEvent,
     OurFenceRow,
-    OurLine,
-    OurMessage,
     OurOrder,
     OurPayment,
-    OurRefund,
     OurRequest,
     OurReservation,
-    OurReturn,
-    OurReturnLine,
     Ours,
     OurStock,
     OurTransfer,
 )
-from ordersaga.messages import KnownPayment, PaymentData, PaymentMessage, judge
-from ordersaga.tracking import Sighting
 
 _sql = load_queries("audit")
 
@@ -37,7 +29,6 @@ READ_TIMEOUT_S: Final = 60  # a million history rows take about ten; a stuck ser
 
 T = TypeVar("T")
 Rows = AsyncIterator[asyncpg.Record]
-Query = Callable[..., Rows]
 
 
 async def read_ours(pool: Pool, *, only: Collection[str] | None = None) -> Ours:
@@ -70,78 +61,44 @@ async def _one_moment(pool: Pool) -> AsyncIterator[Connection]:
 
 
 async def _read_orders(connection: Connection, order_ids: list[str] | None) -> tuple[OurOrder, ...]:
-    async def of_each(query: Query, kind: Callable[..., T]) -> Mapping[str, tuple[T, ...]]:
+    async def of_each(rows: Rows, kind: Callable[..., T]) -> Mapping[str, list[T]]:
         """What belongs to each order, in the order of the rows."""
         found: dict[str, list[T]] = defaultdict(list)
-        async for row in query(connection, order_ids=order_ids):
+        async for row in rows:
             order_id, *values = row
             found[order_id].append(kind(*values))
-        return {order_id: tuple(rows) for order_id, rows in found.items()}
+        return found
 
-    parts = {
-        "lines": await of_each(_sql.read_lines, OurLine),
-        "payments": await of_each(_sql.read_payments, OurPayment),
-        "events": await of_each(_sql.read_history, OurEvent),
-        "reservations": await of_each(_sql.read_reservations, OurReservation),
-        "fence": await of_each(_sql.read_fence, OurFenceRow),
-        "requests": await of_each(_sql.read_open_requests, OurRequest),
-        "refunds": await of_each(_sql.read_refunds, OurRefund),
-        "returns": await of_each(_sql.read_returns, _return),
-        "sightings": await of_each(_sql.read_sightings, Sighting),
-        "messages": await _read_news(connection, order_ids),
-    }
-    credits = await of_each(_sql.read_ledger_credits, lambda transfer, amount: (transfer, amount))
+    payments = await of_each(_sql.read_payments(connection, order_ids=order_ids), OurPayment)
+    events = await of_each(_sql.read_history(connection, order_ids=order_ids), OurEvent)
+    reservations = await of_each(
+        _sql.read_reservations(connection, order_ids=order_ids), OurReservation
+    )
+    fence = await of_each(_sql.read_fence(connection, order_ids=order_ids), OurFenceRow)
+    requests = await of_each(_sql.read_open_requests(connection, order_ids=order_ids), OurRequest)
+    demand: dict[str, dict[str, int]] = defaultdict(dict)
+    async for row in _sql.read_demand(connection, order_ids=order_ids):
+        demand[row["order_id"]][row["sku"]] = row["quantity"]
     ledger = {
-        row["order_id"]: (row["held"], row["spendable"])
+        row["order_id"]: row
         async for row in _sql.read_ledger_of_orders(connection, order_ids=order_ids)
     }
-    orders = []
-    async for row in _sql.read_orders(connection, order_ids=order_ids):
-        held, spendable = ledger.get(row["id"], (0, 0))
-        orders.append(
+    return tuple(
+        [
             OurOrder(
                 **row,
-                **{name: found.get(row["id"], ()) for name, found in parts.items()},  # type: ignore[arg-type]
-                ledger_held=held,
-                ledger_spendable=spendable,
-                ledger_credits=dict(credits.get(row["id"], ())),
+                demand=demand.get(row["id"], {}),
+                payments=tuple(payments.get(row["id"], ())),
+                events=tuple(events.get(row["id"], ())),
+                reservations=tuple(reservations.get(row["id"], ())),
+                fence=tuple(fence.get(row["id"], ())),
+                requests=tuple(requests.get(row["id"], ())),
+                ledger_held=ledger[row["id"]]["held"] if row["id"] in ledger else 0,
+                ledger_spendable=ledger[row["id"]]["spendable"] if row["id"] in ledger else 0,
             )
-        )
-    return tuple(orders)
-
-
-async def _read_news(
-    connection: Connection, order_ids: list[str] | None
-) -> Mapping[str, tuple[OurMessage, ...]]:
-    """What was not told, but for what our rows say anyhow: mostly echoes of our own steps."""
-    found: dict[str, list[OurMessage]] = defaultdict(list)
-    async for row in _sql.read_undelivered_messages(connection, order_ids=order_ids):
-        if not _is_known(row):
-            message = OurMessage(row["source"], row["type"], row["received_at"])
-            found[row["order_id"]].append(message)
-    return {order_id: tuple(messages) for order_id, messages in found.items()}
-
-
-def _is_known(row: asyncpg.Record) -> bool:
-    if row["payment_id"] is None:
-        return False
-    message = PaymentMessage(type=row["type"], data=PaymentData.model_validate(row["data"]))
-    payment = KnownPayment(
-        id=row["payment_id"],
-        method=row["method"],
-        currency=row["currency"],
-        status=row["status"],
-        captured=row["captured"],
-        refunded=row["refunded"],
+            async for row in _sql.read_orders(connection, order_ids=order_ids)
+        ]
     )
-    return judge(message, payment) == "known"
-
-
-def _return(
-    return_id: str, status: str, amount: int, updated_at: datetime, lines: list[dict[str, int]]
-) -> OurReturn:
-    listed = tuple(OurReturnLine(**line) for line in lines)
-    return OurReturn(return_id, status, amount, updated_at, listed)
 
 
 async def _all(rows: Rows, kind: Callable[..., T]) -> tuple[T, ...]:

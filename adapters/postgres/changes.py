@@ -31,14 +31,6 @@ LONGEST_PAUSE_S: Final = 5.0
 HEARTBEAT_S: Final = 10.0  # a connection whose other end vanished says nothing by itself
 HEARTBEAT_TIMEOUT_S: Final = 3.0
 
-# No connection, or none any more: also asyncpg's word between PostgreSQL's farewell and the line's end.
-_LOST: Final = (
-    OSError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
-
 _Listener: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
@@ -104,7 +96,7 @@ class OrderChanges:
         while True:
             try:
                 connection = await self._connect()
-            except _LOST as error:
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("changes.no_connection", error=type(error).__name__, again_in_s=pause_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
@@ -143,5 +135,5 @@ async def _until_lost(connection: _Listener) -> None:
             return
         try:
             await connection.execute("select 1", timeout=HEARTBEAT_TIMEOUT_S)
-        except _LOST:
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import asyncpg
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue
 
-from adapters.postgres.history import OrderMissing, held_until, hold_placed
+from adapters.postgres.history import OrderMissing
 from adapters.postgres.pool import Connection, load_queries
 from ordersaga import keys
 from ordersaga.config import Settings
@@ -38,7 +38,6 @@ class StoredPayment:
     captured: int
     refunded: int
     next_action: Mapping[str, JsonValue] | None  # what the payer has to do
-    expires_at: datetime | None  # until when its payer is waited for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,51 +50,6 @@ class StoredShipment:
     tracking_number: str | None
     tracking_status: str
     estimated_at: datetime | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredReturnLine:
-    """So many units of one line of the order, and what they bring back. Minor units."""
-
-    line: int
-    sku: str
-    quantity: int
-    amount: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredReturn:
-    """Goods that come back. `amount`: what goes back for them, in minor units."""
-
-    id: str
-    status: str
-    reason: str
-    amount: int
-    requested_at: datetime
-    lines: tuple[StoredReturnLine, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredRefund:
-    """What goes back of one payment, for one reason, in minor units."""
-
-    id: str
-    payment_id: str
-    amount: int
-    cause: str
-    return_id: str | None
-    created_at: datetime
-    refunded_at: datetime | None  # None: still to do
-    destination: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredReview:
-    """What the buyer says of it."""
-
-    rating: int
-    comment: str
-    created_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +67,6 @@ class StoredOrder:
     fulfillment_status: str
     failure: Mapping[str, JsonValue] | None
     attention: Mapping[str, JsonValue] | None
-    hold: Mapping[str, JsonValue] | None  # why it stops before its money is taken
-    is_withdrawn: bool  # somebody asked to give it up, and has no answer yet
     metadata: Mapping[str, JsonValue]
     deadline: datetime
     version: int
@@ -129,18 +81,8 @@ class StoredOrder:
     lines: tuple[Line, ...]
     payments: tuple[StoredPayment, ...]
     shipment: StoredShipment
-    returns: tuple[StoredReturn, ...]  # oldest first
-    refunds: tuple[StoredRefund, ...]  # oldest first
-    review: StoredReview | None
     customer: Mapping[str, JsonValue] | None  # None: erased
     shipping_address: Mapping[str, JsonValue] | None  # None: erased
-
-
-# What comes as JSON, whose times are text.
-_PAYMENTS: Final = TypeAdapter(tuple[StoredPayment, ...])
-_RETURNS: Final = TypeAdapter(tuple[StoredReturn, ...])
-_REFUNDS: Final = TypeAdapter(tuple[StoredRefund, ...])
-_REVIEW: Final = TypeAdapter(StoredReview | None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,17 +112,13 @@ class OrderFilter:
 
 
 async def accept_order(connection: Connection, order: NewOrder) -> None:
-    """Writes a new order, the begin of its history and of its outbox: one statement."""
+    """Writes a new order, its history's first event and its outbox row: one statement."""
     at = datetime.now(UTC)
     payments: list[JsonValue] = [
         {"id": p.plan.id, "method": p.plan.method, "amount": p.plan.amount} for p in order.payments
     ]
     accepted = Happening.of(ACCEPTED, payments=payments, total=order.total, currency=order.currency)
     state, fact = advance(OrderState(), accepted, at)
-    facts = [fact]
-    if order.hold is not None:
-        state, fact = advance(state, hold_placed(order.hold, since=at), at)
-        facts.append(fact)
     await _sql.accept_order(
         connection,
         order_id=order.id,
@@ -197,7 +135,6 @@ async def accept_order(connection: Connection, order: NewOrder) -> None:
         fulfillment_status=state.fulfillment_status,
         metadata=order.metadata,
         deadline=order.deadline,
-        hold=state.hold,
         version=state.version,
         skus=[line.sku for line in order.lines],
         quantities=[line.quantity for line in order.lines],
@@ -211,11 +148,11 @@ async def accept_order(connection: Connection, order: NewOrder) -> None:
         shipment_id=order.parcel.id,
         customer=order.customer,
         shipping_address=order.shipping_address,
-        types=[f.type for f in facts],
-        machines=[f.machine for f in facts],
-        from_states=[f.from_state for f in facts],
-        to_states=[f.to_state for f in facts],
-        data=[dict(f.data) for f in facts],
+        type=fact.type,
+        machine=fact.machine,
+        from_state=fact.from_state,
+        to_state=fact.to_state,
+        data=fact.data,
         occurred_at=at,
     )
 
@@ -285,9 +222,8 @@ def launch_of(order: NewOrder, settings: Settings) -> Launch:
             parcel=order.parcel,
             deadline=order.deadline,
             outage_patience_s=settings.outage_patience_s,
+            payer_poll_s=settings.payer_poll_s,
             undo_retry_cap_s=settings.undo_retry_cap_s,
-            completion_window_s=settings.completion_window_s,
-            held_until=order.hold.until if order.hold else None,
         ),
         tenant=order.tenant,
         customer_id=order.customer_id,
@@ -310,9 +246,8 @@ async def read_launch(connection: Connection, order_id: str, settings: Settings)
             parcel=Parcel(row["shipment_id"], row["carrier"], row["service"]),
             deadline=row["deadline"],
             outage_patience_s=settings.outage_patience_s,
+            payer_poll_s=settings.payer_poll_s,
             undo_retry_cap_s=settings.undo_retry_cap_s,
-            completion_window_s=settings.completion_window_s,
-            held_until=held_until(row["hold"]),
             is_resumed=row["is_resumed"],
         ),
         tenant=row["tenant"],
@@ -323,23 +258,20 @@ async def read_launch(connection: Connection, order_id: str, settings: Settings)
 
 
 async def find_unstarted(connection: Connection, *, older_than_s: float, limit: int) -> list[str]:
-    """Ids of orders that no workflow has begun to work on, oldest first."""
+    """Ids of orders that nobody drives, oldest first."""
     rows = [
         row async for row in _sql.find_unstarted(connection, older_than_s=older_than_s, limit=limit)
     ]
     return [row["id"] for row in rows]
 
 
-async def find_stale(
+async def find_undecided(
     connection: Connection, *, after: str, older_than_s: float, limit: int
 ) -> list[str]:
-    """Ids beyond `after` of orders that have not moved for a while, oldest first.
-
-    Each of them has a workflow until it has ended, or should have one.
-    """
+    """Ids beyond `after` of undecided orders that have not moved for a while, oldest first."""
     rows = [
         row
-        async for row in _sql.find_stale(
+        async for row in _sql.find_undecided(
             connection, after=after, older_than_s=older_than_s, limit=limit
         )
     ]
@@ -365,8 +297,6 @@ def _stored_order(row: asyncpg.Record) -> StoredOrder:
         fulfillment_status=row["fulfillment_status"],
         failure=row["failure"],
         attention=row["attention"],
-        hold=row["hold"],
-        is_withdrawn=row["is_withdrawn"],
         metadata=row["metadata"],
         deadline=row["deadline"],
         version=row["version"],
@@ -379,7 +309,7 @@ def _stored_order(row: asyncpg.Record) -> StoredOrder:
         received_at=row["received_at"],
         completed_at=row["completed_at"],
         lines=tuple(Line(**line) for line in row["lines"]),
-        payments=_PAYMENTS.validate_python(row["payments"]),
+        payments=tuple(StoredPayment(**payment) for payment in row["payments"]),
         shipment=StoredShipment(
             id=row["shipment_id"],
             carrier=row["carrier"],
@@ -388,9 +318,6 @@ def _stored_order(row: asyncpg.Record) -> StoredOrder:
             tracking_status=row["tracking_status"],
             estimated_at=row["estimated_at"],
         ),
-        returns=_RETURNS.validate_python(row["returns"]),
-        refunds=_REFUNDS.validate_python(row["refunds"]),
-        review=_REVIEW.validate_python(row["review"]),
         customer=row["customer"],
         shipping_address=row["shipping_address"],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -35,15 +36,7 @@ from api.problems import FieldError, invalid
 from api.rendering import json_response, order_path, render_event, render_order
 from api.services import Services, services_of
 from api.views import EventList, OrderPage, OrderView
-from api.waiting import (
-    ORDER_ID,
-    Patience,
-    find_order,
-    is_settled,
-    no_such_order,
-    order_id_of,
-    wait_until_settled,
-)
+from api.waiting import Patience, find_order, is_settled, no_such_order, wait_until_settled
 from ordersaga.errors import EngineUnavailable
 from ordersaga.order import NewOrder
 
@@ -51,6 +44,7 @@ log = structlog.get_logger(__name__)
 router = make_router("orders")
 
 ACCEPT_ROUTE: Final = "POST /v1/orders"
+_ORDER_ID = re.compile(r"ord_[0-9A-HJKMNP-TV-Z]{26}")
 
 
 @router.post(
@@ -75,7 +69,7 @@ async def place_order(
         parse_body(OrderBody, raw),
         tenant=caller.tenant,
         now=datetime.now(UTC),
-        settings=services.settings,
+        patience_s=services.settings.payer_patience_s,
     )
     claim = Claim(
         tenant=caller.tenant,
@@ -97,14 +91,14 @@ async def place_order(
                 patience,
                 tenant=caller.tenant,
                 order_id=order.id,
-                stops=order.hold is not None or (not order.payments and order.total > 0),
+                pays_later=not order.payments and order.total > 0,
             )
             return _placed(services, stored, preference, is_replay=False)
     async with services.changes.watch(earlier) as watch:
         stored = await find_order(services, tenant=caller.tenant, order_id=earlier)
         if not is_settled(stored):
             stored = await wait_until_settled(
-                services, watch, patience, tenant=caller.tenant, order_id=earlier, stops=True
+                services, watch, patience, tenant=caller.tenant, order_id=earlier
             )
     return _placed(services, stored, preference, is_replay=True)
 
@@ -138,7 +132,7 @@ async def list_orders(
         orders = await read_orders(connection, tenant=caller.tenant, order_ids=page)
     return json_response(
         {
-            "orders": [render_order(order, services) for order in orders],
+            "orders": [_render(services, order) for order in orders],
             "next_cursor": _cursor(page[-1]) if len(ids) > len(page) else None,
         }
     )
@@ -153,7 +147,7 @@ async def get_order(request: Request, caller: Reader, order_id: str) -> Response
     """As it is now."""
     services = services_of(request)
     order = await find_order(services, tenant=caller.tenant, order_id=order_id_of(order_id))
-    return json_response(render_order(order, services))
+    return json_response(_render(services, order))
 
 
 @router.get(
@@ -171,6 +165,13 @@ async def get_events(request: Request, caller: Reader, order_id: str) -> Respons
     return json_response({"events": [render_event(event) for event in events]})
 
 
+def order_id_of(text: str) -> str:
+    """Whatever does not look like an order's id is none: a 404."""
+    if _ORDER_ID.fullmatch(text) is None:
+        raise no_such_order()
+    return text
+
+
 async def _start(services: Services, order: NewOrder) -> None:
     """The order stands whether this works or not: a sweep starts what was not started."""
     try:
@@ -186,9 +187,11 @@ def _placed(
     headers = {"Location": order_path(order.id), "Preference-Applied": preference.applied}
     if is_replay:
         headers["Idempotency-Replayed"] = "true"
-    return json_response(
-        render_order(order, services), status=202 if is_later else 201, headers=headers
-    )
+    return json_response(_render(services, order), status=202 if is_later else 201, headers=headers)
+
+
+def _render(services: Services, order: StoredOrder) -> dict[str, object]:
+    return render_order(order, workflow_pages=services.workflow_pages)
 
 
 def _cursor(order_id: str) -> str:
@@ -201,6 +204,6 @@ def _read_cursor(cursor: str) -> str:
         order_id = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, UnicodeError):
         order_id = ""
-    if ORDER_ID.fullmatch(order_id) is None:
+    if _ORDER_ID.fullmatch(order_id) is None:
         raise invalid(FieldError("/query/cursor", "is no cursor of ours"))
     return order_id

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from cli.chaos.faults import CHAOS_FAULTS
-from cli.chaos.lives import Life, draw_life
 from cli.traffic.draw import DrawnOrders
 from cli.traffic.orders import PlayedOrder
 from ordersaga.methods import METHODS
 
-WITH_CARRIER: Final = 0.6  # of orders without a fault: their parcels move
 FAULT_EVERY: Final = 2  # every second order meets one, besides what the kills do to it
 
 SENT_TWICE: Final = 0.2  # of all requests
@@ -32,12 +30,6 @@ PAYS_AFTER_S: Final = (0.0, 3.0)
 PAYS_LATE: Final = 0.2
 LATE_AFTER_S: Final = (8.0, 12.0)  # around the deadline: before, after, and at once with it
 NEVER_PAYS: Final = 0.15
-TOO_LATE: Final = 0.2  # takes the slip to a bank when the order is over
-TOO_LATE_AFTER_S: Final = (14.0, 18.0)
-
-LIVES: Final = (
-    0.7  # of orders that nobody cancels: something happens to them once they are confirmed
-)
 
 WAITS_FOR_PAYER: Final = "tok_requires_action"
 
@@ -57,7 +49,7 @@ class Manner:
 class Visit:
     """One order: when it comes, how it is sent, and what its people do then.
 
-    `pays_after_s`, `cancels_after_s`: from its answer on; None: never. `life`: once it is confirmed.
+    `pays_after_s`, `cancels_after_s`: from its answer on; None: never.
     """
 
     number: int
@@ -68,15 +60,6 @@ class Visit:
     pays_after_s: float | None
     cancels_after_s: float | None
     canceling: Manner
-    life: Life | None
-    living: Manner  # how what is asked in its life is sent
-
-    @property
-    def pays_too_late(self) -> bool:
-        """Whatever became of the order by then."""
-        after_s = self.pays_after_s
-        pays = self.order.story.payer == "pays"
-        return pays and after_s is not None and after_s >= TOO_LATE_AFTER_S[0]
 
     @property
     def needs_nobody(self) -> bool:
@@ -84,14 +67,10 @@ class Visit:
         body = self.order.body
         tokens = [payment.token or "" for payment in body.payments]
         service = body.shipping.service if body.shipping else ""
-        return (
-            self.cancels_after_s is None
-            and self.life is None
-            and not (
-                any(METHODS[payment.method].slow for payment in body.payments)
-                or WAITS_FOR_PAYER in tokens
-                or any("unavailable" in name for name in (*tokens, service))
-            )
+        return self.cancels_after_s is None and not (
+            any(METHODS[payment.method].slow for payment in body.payments)
+            or WAITS_FOR_PAYER in tokens
+            or any("unavailable" in name for name in (*tokens, service))
         )
 
 
@@ -106,7 +85,7 @@ class Visits:
     @property
     def orders(self) -> DrawnOrders:
         """What they order."""
-        return DrawnOrders(self.seed, self.count, CHAOS_FAULTS, FAULT_EVERY, WITH_CARRIER)
+        return DrawnOrders(self.seed, self.count, CHAOS_FAULTS, FAULT_EVERY)
 
     def __iter__(self) -> Iterator[Visit]:
         """By the time they come."""
@@ -127,8 +106,6 @@ class Visits:
             pays_after_s=_payer_acts_after_s(dice),
             cancels_after_s=dice.uniform(*CANCELS_AFTER_S) if cancels else None,
             canceling=_manner(dice),
-            life=draw_life(dice) if not cancels and dice.random() < LIVES else None,
-            living=_manner(dice),
         )
 
 
@@ -143,6 +120,4 @@ def _payer_acts_after_s(dice: random.Random) -> float | None:
     fate = dice.random()
     if fate < NEVER_PAYS:
         return None
-    if fate > 1 - TOO_LATE:
-        return dice.uniform(*TOO_LATE_AFTER_S)
     return dice.uniform(*(LATE_AFTER_S if fate < NEVER_PAYS + PAYS_LATE else PAYS_AFTER_S))

@@ -20,6 +20,7 @@ SEARCH_ATTRIBUTES = {
     "PaymentStatus": "Keyword",
     "CustomerId": "Keyword",
     "OrderTotal": "Int",
+    "Attention": "Bool",
 }
 
 DYNAMIC_CONFIG = {

@@ -14,9 +14,7 @@ from tests.api.running import RunningApi, make_key
 
 ORDER = "/v1/orders/ord_01M7YSM35RQCGYCAPV98JR57X1"
 
-RETURN = f"{ORDER}/returns/ret_01M7YSM35RQCGYCAPV98JR57X1"
-
-# (method, path, the scopes of which one opens it)
+# (method, path, the one scope that opens it)
 ROUTES = [
     ("POST", "/v1/orders", "orders:write"),
     ("GET", "/v1/orders", "orders:read"),
@@ -25,19 +23,6 @@ ROUTES = [
     ("POST", f"{ORDER}/cancel", "orders:write"),
     ("POST", f"{ORDER}/pay", "orders:write"),
     ("POST", f"{ORDER}/attention", "ops"),
-    ("POST", f"{ORDER}/hold", "ops"),
-    ("POST", f"{ORDER}/release", "ops"),
-    ("POST", f"{ORDER}/accept", "orders:write"),
-    ("POST", f"{ORDER}/decline", "orders:write"),
-    ("GET", f"{ORDER}/tracking", "orders:read"),
-    ("POST", f"{ORDER}/ship", "orders:write"),
-    ("POST", f"{ORDER}/confirm-receipt", "orders:write"),
-    ("POST", f"{ORDER}/review", "orders:write"),
-    ("POST", f"{ORDER}/returns", "orders:write"),
-    ("POST", f"{RETURN}/approve", "orders:write or ops"),
-    ("POST", f"{RETURN}/decline", "orders:write or ops"),
-    ("POST", f"{RETURN}/receive", "orders:write or ops"),
-    ("POST", f"{ORDER}/refunds", "ops"),
     ("PUT", "/v1/stock/tea", "ops"),
     ("GET", "/v1/stock/tea", "orders:read"),
     ("POST", "/v1/stock", "ops"),
@@ -48,14 +33,14 @@ ROUTES = [
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
-async def test_each_route_opens_to_its_scopes_alone(
+async def test_each_route_opens_to_its_scope_alone(
     api: RunningApi, method: str, path: str, scope: str
 ) -> None:
     for held in ("orders:read", "orders:write", "ops"):
         key = await make_key(api, tenant=fresh("t"), scopes=[held])
         async with api.client(key) as client:
             status = (await client.request(method, path)).status_code
-        assert (status == 403) is (held not in scope.split(" or "))
+        assert (status == 403) is (held != scope)
         assert status != 401
 
 
@@ -90,18 +75,14 @@ async def test_every_route_of_the_api_is_in_that_table(api: RunningApi) -> None:
         document = (await nobody.get("/openapi.json")).json()
 
     described = {
-        (method.upper(), " or ".join(one["api_key"][0] for one in operation["security"]))
+        (method.upper(), next(iter(operation["security"][0].values()))[0])
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
-        if _needs_key(path)
+        if path.startswith("/v1/")
     }
-    count = sum(len(v) for path, v in document["paths"].items() if _needs_key(path))
+    count = sum(len(v) for path, v in document["paths"].items() if path.startswith("/v1/"))
     assert described == {(method, scope) for method, _, scope in ROUTES}
     assert count == len(ROUTES)
-
-
-def _needs_key(path: str) -> bool:
-    return path.startswith("/v1/") and not path.startswith("/v1/webhooks/")  # those are signed
 
 
 async def test_only_a_keys_hash_is_stored(database: Database) -> None:

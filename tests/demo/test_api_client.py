@@ -20,19 +20,7 @@ from adapters.api_client import (
     NewOrder,
     OrderLine,
     Payment,
-    ReturnLine,
     StockItem,
-)
-from adapters.api_moves import (
-    Accept,
-    AskForReturn,
-    ConfirmReceipt,
-    Decline,
-    HoldOrder,
-    Refund,
-    Release,
-    Review,
-    Ship,
 )
 from cli.stack import LocalStack
 
@@ -175,40 +163,6 @@ async def test_the_real_api_takes_everything_that_the_client_sends(demo_stack: L
             "canceled",
         )
         assert (await api.get_order(placed.id)).version >= canceled.version
-
-
-async def test_the_real_api_takes_every_move_that_the_client_sends(demo_stack: LocalStack) -> None:
-    ready = demo_stack.ready
-    gift = Money(amount=500, currency="BRL")
-    some = Money(amount=100, currency="BRL")
-    async with ApiClient(base_url=ready.api, key=ready.keys.ops) as api:
-        await api.set_stock([StockItem(sku="moves", on_hand=3)], key="moves-stock")
-        await api.issue_voucher("moves-gift", gift, key="moves-gift")
-        payments = (Payment(method="voucher", amount=gift, token="moves-gift"),)
-        bought = order("moves").model_copy(update={"payments": payments})
-        placed = await api.create_order(bought, key="moves-order", wait_s=20)
-        for move, status in (
-            (Ship(tracking_number=f"M-{placed.id}"), "shipped"),
-            (ConfirmReceipt(), "completed"),
-            (Review(rating=5, comment="nice"), "completed"),
-            (Refund(amount=some, reason="late"), "completed"),
-            (AskForReturn(reason="no", lines=(ReturnLine(sku="moves", quantity=1),)), "completed"),
-        ):
-            moved = await api.move_order(placed.id, move, key=f"moves-{move.path}")
-            assert moved.status == status
-        (asked,) = moved.returns
-        assert asked.allowed == ("approve", "decline")
-        moved = await api.move_return(placed.id, asked.id, "approve", key="moves-approve")
-        assert moved.returns[0].status == "approved"
-
-        late = await api.create_order(order("moves"), key="moves-held", wait_s=0)
-        held = await api.move_order(late.id, HoldOrder(reason="odd"), key="moves-hold")
-        assert held.hold is not None
-        assert held.hold.kind == "operator"
-        for word in (Accept(), Decline()):
-            with pytest.raises(ApiProblem, match="illegal_move"):
-                await api.move_order(late.id, word, key=f"moves-{word.path}")
-        assert (await api.move_order(late.id, Release(), key="moves-release")).hold is None
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ from cli.stack.processes import Child, Program
 from cli.stack.programs import api_program, environment
 from cli.stack.stack import LocalStack
 from ordersaga.config import Settings
-from ordersaga.order import MERCHANT
 from tests.conftest import SHORT_PATIENCE
 from tests.faults.database_line import DatabaseLine
 from tests.faults.http_line import HttpLine
@@ -98,7 +97,6 @@ class Lab:
                 "payment_provider_key": ready.payment_provider_key,
                 "carrier_url": self.lines["carrier"].url,
                 "carrier_key": ready.carrier_key,
-                "carrier_webhook_secrets": {MERCHANT: [ready.webhook_secrets.merchant]},
                 **self._patience,
             }
         )

@@ -85,8 +85,8 @@ class _Obedient(ActivityInboundInterceptor):
         info = activity.info()
         about = input.args[0]
         amount = about.payment.amount if isinstance(about, PaymentStep) else 0
-        _, _, subject = str(info.workflow_id).partition(":")
-        question = Question(subject, info.activity_type, moment, amount, error)
+        order_id = str(info.workflow_id).removeprefix("order:")
+        question = Question(order_id, info.activity_type, moment, amount, error)
         return await ask(self._obedience.port, question)
 
 

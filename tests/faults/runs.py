@@ -9,8 +9,8 @@ from typing import Final
 
 from cli.audit import Sources, run_audit
 from tests.faults.bench import ENDS_WITHIN_S, Bench, SharedShop
+from tests.faults.families import FAMILIES, HoldBench
 from tests.faults.lab import Lab
-from tests.faults.lives import bench_of
 from tests.faults.table import Cell
 
 AT_ONCE: Final = 20  # orders; more would make two cores the fault
@@ -80,7 +80,9 @@ class Runs:
 
     async def _bench(self, cell: Cell) -> Bench:
         shop = await SharedShop.open(self._lab)
-        return bench_of(cell.point)(self._lab, cell, shop)
+        is_hold = cell.point.name == "local_hold"
+        family = HoldBench if is_hold else FAMILIES[cell.point.family]
+        return family(self._lab, cell, shop)
 
     async def _audit(self, benches: Collection[Bench]) -> None:
         report = await run_audit(Sources.of_stack(self._lab.stack.ready), settle_s=0)

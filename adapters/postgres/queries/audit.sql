@@ -13,25 +13,23 @@ select now();
 -- name: read_orders
 -- Every order as its row has it.
 select o.id, o.tenant, o.currency, o.total, o.status, o.payment_status, o.fulfillment_status, o.version,
-       o.deadline, o.updated_at, o.shipping_fee, o.carrier, o.failure, o.attention, o.hold, o.paid_at,
-       o.confirmed_at, o.shipped_at, o.delivered_at, o.received_at, o.completed_at, d.decision,
-       s.id as shipment_id, s.tracking_number, s.tracking_status, s.estimated_at
+       o.deadline, o.updated_at, o.carrier, o.failure, o.attention, o.paid_at, o.confirmed_at,
+       o.shipped_at, o.delivered_at, o.completed_at, d.decision, s.id as shipment_id, s.tracking_number
   from orders o
   left join decisions d on d.order_id = o.id
   left join shipments s on s.order_id = o.id
  where :order_ids::text[] is null or o.id = any (:order_ids::text[])
  order by o.id;
 
--- name: read_lines
--- What each order asks for.
-select order_id, line, sku, quantity, unit_price, tax from order_lines
+-- name: read_demand
+-- What each order asks for, a SKU once.
+select order_id, sku, sum(quantity)::bigint as quantity from order_lines
  where :order_ids::text[] is null or order_id = any (:order_ids::text[])
- order by order_id, line;
+ group by order_id, sku;
 
 -- name: read_payments
 -- Every payment, with the reference that its provider knows it by.
-select order_id, id, method, amount, status, captured, refunded, provider_ref, failure_code, expires_at
-  from payments
+select order_id, id, method, amount, status, captured, refunded, provider_ref, failure_code from payments
  where :order_ids::text[] is null or order_id = any (:order_ids::text[])
  order by order_id, position;
 
@@ -43,7 +41,7 @@ select order_id, sequence, type, machine, from_state, to_state, data, occurred_a
 
 -- name: read_reservations
 -- What each order holds, took, or gave back.
-select order_id, sku, quantity, state, restocked from reservations
+select order_id, sku, quantity, state from reservations
  where :order_ids::text[] is null or order_id = any (:order_ids::text[]);
 
 -- name: read_fence
@@ -55,52 +53,6 @@ select order_id, step, generation, op, vote ->> 'answer' as answer from fence
 -- What was asked and not answered yet.
 select order_id, kind, requested_at from order_requests
  where answer is null and (:order_ids::text[] is null or order_id = any (:order_ids::text[]));
-
--- name: read_refunds
--- What goes back of each payment, and what it is for.
-select order_id, id, payment_id, amount, cause, return_id, request_id, destination, created_at from refunds
- where :order_ids::text[] is null or order_id = any (:order_ids::text[])
- order by order_id, id;
-
--- name: read_returns
--- Goods that come back, line by line.
-select r.order_id, r.id, r.status, r.amount, r.updated_at,
-       (select coalesce(json_agg(json_build_object('line', l.line, 'quantity', l.quantity, 'amount', l.amount)
-                                 order by l.line), '[]')
-          from return_lines l where l.return_id = r.id) as lines
-  from returns r
- where :order_ids::text[] is null or r.order_id = any (:order_ids::text[])
- order by r.order_id, r.id;
-
--- name: read_sightings
--- All that carriers said of each order's parcel.
-select s.order_id, e.event_id, e.status, e.occurred_at, e.estimated_at
-  from tracking_events e join shipments s on s.id = e.shipment_id
- where :order_ids::text[] is null or s.order_id = any (:order_ids::text[])
- order by s.order_id, e.event_id;
-
--- name: read_undelivered_messages
--- What came from outside and its order has not heard of: also where nobody has seen yet whose it is. With the
--- payment that each is about, as it stands now.
-select o.id as order_id, i.source, i.type, i.received_at, i.data, o.currency,
-       p.id as payment_id, p.method, p.status, p.captured, p.refunded
-  from inbox i
-  left join payments m on m.id = substring(i.subject from '^payment:(.*)$')
-  left join payments r on r.provider_ref = substring(i.subject from '^reference:(.*)$')
-  left join payments p on p.id = coalesce(m.id, r.id)
-  left join shipments s on i.subject = 'tracking:' || s.tracking_number
-                       and s.carrier in (split_part(i.source, '/', 2), 'merchant')
-  join orders o on o.id = coalesce(i.order_id, p.order_id, s.order_id)
- where i.delivered_at is null and (:order_ids::text[] is null or o.id = any (:order_ids::text[]))
- order by o.id, i.received_at;
-
--- name: read_ledger_credits
--- What each transfer of an order brought to a credit or voucher account.
-select e.order_id, e.transfer, sum(e.amount)::bigint as amount
-  from ledger_entries e join ledger_accounts a on a.id = e.account_id
- where a.kind in ('credit', 'voucher') and e.amount > 0 and e.order_id is not null
-   and (:order_ids::text[] is null or e.order_id = any (:order_ids::text[]))
- group by e.order_id, e.transfer;
 
 -- name: read_ledger_of_orders
 -- What each order moved: onto `held`, and onto what can be spent.
