@@ -6,9 +6,12 @@ STAMP    := $(VENV)/.installed
 DATA_DIR ?= .ordersaga
 ORDERS   ?= 500
 SEED     ?= 1
+EXAMPLES ?= 1000
+# Test files side by side: most tests wait for timers and processes, not for a core.
+WORKERS  ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all faults chaos planted-bugs lint types clean
+.PHONY: help demo up test test-all faults chaos planted-bugs fuzz bench-api bench-relay openapi event-schemas lint types clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +23,7 @@ up: $(STAMP) ## start everything on this machine, until Ctrl-C
 	$(BIN)/ordersaga up --data-dir $(DATA_DIR)
 
 test: $(STAMP) ## the tests, but for the slow ones
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadgroup
 
 test-all: $(STAMP) ## all tests, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
@@ -33,6 +36,21 @@ chaos: $(STAMP) ## kill every part again and again under orders, then audit (ORD
 
 planted-bugs: $(STAMP) ## plants each known mistake in a copy; its test must catch it
 	$(BIN)/python -m tests.planted
+
+fuzz: $(STAMP) ## requests made from the OpenAPI document, against everything running (EXAMPLES= an operation)
+	$(BIN)/python -m tests.fuzz --examples $(EXAMPLES)
+
+bench-api: $(STAMP) ## how long a caller waits, beside a bare insert and a bare start of a workflow
+	$(BIN)/python -m bench.api --output bench/results/api.json
+
+bench-relay: $(STAMP) ## the relay beside a plain publish loop, on a RabbitMQ of this machine
+	$(BIN)/python -m bench.relay --output bench/results/relay.json
+
+openapi: $(STAMP) ## write docs/openapi.json anew
+	$(BIN)/ordersaga openapi --output docs/openapi.json
+
+event-schemas: $(STAMP) ## write docs/events/schema.json anew
+	$(BIN)/ordersaga event-schemas --output docs/events/schema.json
 
 lint: $(STAMP) ## style and mistakes (ruff)
 	$(BIN)/ruff check .

@@ -22,9 +22,9 @@ class ParcelActivities:
     @activity.defn
     async def book_parcel(self, ask: ParcelStep) -> Vote:
         """Keeps a place at the carrier. Undone by `cancel_parcel`."""
-        begun = await self._records.begin(ask.step)
-        if begun.vote is not None:
-            return begun.vote
+        answered = await self._records.begin(ask.step)
+        if answered is not None:
+            return answered
         parcel = await self._records.parcel(ask.shipment_id)
         answer = await self._carriers[parcel.carrier].book(
             ask.step.key,
@@ -38,9 +38,9 @@ class ParcelActivities:
     async def release_parcel(self, ask: ParcelStep) -> Vote:
         """Tells the carrier to come. Never undone: retried forward, or the parcel is canceled."""
         async with calling_a_person(self._records, ask.release):
-            begun = await self._records.begin(ask.release)
-            if begun.vote is not None:
-                return begun.vote
+            answered = await self._records.begin(ask.release)
+            if answered is not None:
+                return answered
             parcel = await self._records.parcel(ask.shipment_id)
             refusal = await self._carriers[parcel.carrier].release(ask.step.key)
             return await self._records.parcel_released(ask.release, ask.shipment_id, refusal)

@@ -5,26 +5,20 @@ After an unclear answer the provider is asked how it stands before anything else
 
 from __future__ import annotations
 
-from typing import Final
-
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.steps import PaymentStep, calling_a_person
+from activities.steps import ExaminePayment, PaymentStep, RefundStep, calling_a_person
 from ordersaga.keys import Step
 from ordersaga.methods import METHODS
-from ordersaga.order import Refusal, Vote
+from ordersaga.order import RefundPlan, Refusal, Vote
 from ordersaga.ports import (
     Destination,
     Op,
     PaymentGateway,
     PaymentRequest,
-    ProviderPayment,
     Records,
     RemotePayment,
 )
-
-STILL_WAITING: Final = "StillWaiting"  # the payer has not acted yet: the queue asks again later
 
 
 class PaymentActivities:
@@ -45,17 +39,10 @@ class PaymentActivities:
         return await self._ask(ask)
 
     @activity.defn
-    async def await_payer(self, ask: PaymentStep) -> Vote:
-        """How the payment stands at its provider; a benign failure for as long as it waits."""
+    async def check_payment(self, ask: PaymentStep) -> Vote:
+        """How a payment that waits for its payer stands at its provider."""
         payment = await self._records.payment(ask.step, ask.payment.id)
-        reference = _reference(payment)
-        answer = await self._gateway.retrieve(reference, payment.request)
-        if answer.state in ("requires_action", "processing"):
-            raise ApplicationError(
-                f"{ask.payment.method} is {answer.state}",
-                type=STILL_WAITING,
-                category=ApplicationErrorCategory.BENIGN,
-            )
+        answer = await self._gateway.retrieve(_reference(payment), payment.request)
         return await self._records.payment_answered(ask.step, ask.payment.id, answer)
 
     @activity.defn
@@ -84,51 +71,61 @@ class PaymentActivities:
             payment = await self._records.payment(ask.step, ask.payment.id)
             if payment.reference is None:  # made, perhaps, but nobody ever asks money of it
                 await self._records.payment_given_back(
-                    ask.step, "undo", ask.payment.id, amount=0, to="payer"
+                    ask.step, ask.payment.id, amount=0, to="payer"
                 )
                 return "never_asked"
             answer = await self._gateway.retrieve(payment.reference, payment.request)
             if answer.state not in ("canceled", "taken"):
                 answer = await self._gateway.cancel(payment.reference, payment.request)
             if answer.state == "taken":
-                return await self._give_back(ask, ask.step, payment.request, answer)
-            await self._records.payment_given_back(
-                ask.step, "undo", ask.payment.id, amount=0, to="payer"
-            )
+                to = await self._send_back(
+                    ask.step, payment.request, answer.reference, amount=answer.captured, op="undo"
+                )
+                await self._records.payment_given_back(
+                    ask.step, ask.payment.id, amount=answer.captured, to=to
+                )
+                return f"back_to_{to}"
+            await self._records.payment_given_back(ask.step, ask.payment.id, amount=0, to="payer")
             return "canceled"
 
     @activity.defn
-    async def refund_payment(self, ask: PaymentStep) -> str:
-        """Gives taken money back after `confirm`; says where to."""
-        async with calling_a_person(self._records, ask.refund):
-            begun = await self._records.begin(ask.refund)
-            if begun.vote is not None:
+    async def refund_payment(self, ask: RefundStep) -> str:
+        """Gives some of a taken payment back; says where to."""
+        async with calling_a_person(self._records, ask.step):
+            if await self._records.begin(ask.step) is not None:
                 return "done_before"
-            payment = await self._records.payment(ask.refund, ask.payment.id)
-            answer = await self._gateway.retrieve(_reference(payment), payment.request)
-            return await self._give_back(ask, ask.refund, payment.request, answer)
-
-    async def _give_back(
-        self, ask: PaymentStep, step: Step, request: PaymentRequest, answer: ProviderPayment
-    ) -> str:
-        """The exact inverse of taking: a refund, or store credit where the method has none."""
-        op: Op = "undo" if step == ask.step else "hold"
-        to: Destination = "store_credit"
-        if METHODS[request.method].refundable:
-            to = "payer"
-            await self._gateway.refund(
-                answer.reference, request, amount=answer.captured, refund_key=f"{step.key}:{op}"
+            plan = ask.refund
+            payment = await self._records.payment(ask.step, plan.payment_id)
+            to = await self._send_back(
+                ask.step, payment.request, _reference(payment), amount=plan.amount, op="hold"
             )
-        await self._records.payment_given_back(
-            step, op, ask.payment.id, amount=answer.captured, to=to
-        )
-        return f"back_to_{to}"
+            await self._records.refunded(ask.step, plan, to=to)
+            return f"back_to_{to}"
+
+    @activity.defn
+    async def examine_payment(self, ask: ExaminePayment) -> tuple[RefundPlan, ...]:
+        """Looks at a payment that nobody waits for; returns what has to go back of it."""
+        async with calling_a_person(self._records, ask.step):
+            payment = await self._records.payment(ask.payment, ask.news.payment_id)
+            if payment.reference is None:
+                return ()  # nothing was ever asked of its provider
+            answer = await self._gateway.retrieve(payment.reference, payment.request)
+            return await self._records.payment_examined(ask.news, answer)
+
+    async def _send_back(
+        self, step: Step, request: PaymentRequest, reference: str, *, amount: int, op: Op
+    ) -> Destination:
+        """The exact inverse of taking: a refund, or store credit where the method has none."""
+        if not METHODS[request.method].refundable:
+            return "store_credit"  # posted with the record of it
+        await self._gateway.refund(reference, request, amount=amount, refund_key=f"{step.key}:{op}")
+        return "payer"
 
     async def _ask(self, ask: PaymentStep) -> Vote:
         """Store the intent, make the payment, store its reference, and only then ask for money."""
-        begun = await self._records.begin(ask.step)
-        if begun.vote is not None:
-            return begun.vote
+        answered = await self._records.begin(ask.step)
+        if answered is not None:
+            return answered
         payment = await self._records.payment(ask.step, ask.payment.id)
         if payment.reference is None:
             made = await self._make(ask, payment)
@@ -149,9 +146,9 @@ class PaymentActivities:
         kept = await self._records.keep_reference(ask.step, ask.payment.id, made)
         if kept is None:
             await self._gateway.cancel(made, payment.request)
-            begun = await self._records.begin(ask.step)
-            assert begun.vote is not None, "only an undo bars a reference, and it votes no"
-            return begun.vote
+            too_late = await self._records.begin(ask.step)
+            assert too_late is not None, "only an undo bars a reference, and it votes no"
+            return too_late
         return kept
 
 

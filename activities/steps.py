@@ -10,14 +10,14 @@ from typing import Final
 from temporalio import activity
 
 from ordersaga import keys
-from ordersaga.errors import Unavailable
+from ordersaga.errors import OrdersagaError, Unavailable
 from ordersaga.keys import Step
-from ordersaga.order import PaymentPlan, Refusal
+from ordersaga.messages import CarrierNews, PaymentNews
+from ordersaga.order import PaymentPlan, RefundPlan, Refusal
 from ordersaga.ports import Records
 
-TRIES_BEFORE_ATTENTION: Final = (
-    5  # three may be a hiccup; by the fifth some ten seconds have passed
-)
+# Three may be a hiccup; by the fifth some ten seconds have passed.
+TRIES_BEFORE_ATTENTION: Final = 5
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,43 @@ class PaymentStep:
         """Holding and taking it; and the undo of that."""
         return Step(self.order_id, keys.payment_step(self.payment.id))
 
+
+@dataclass(frozen=True)
+class RefundStep:
+    """Giving some of one payment back after `confirm`."""
+
+    order_id: str
+    refund: RefundPlan
+
     @property
-    def refund(self) -> Step:
-        """Giving it back after `confirm`."""
-        return Step(self.order_id, keys.refund_step(self.payment.id))
+    def step(self) -> Step:
+        return Step(self.order_id, self.refund.step)
+
+
+@dataclass(frozen=True)
+class ExaminePayment:
+    """Something was heard of a payment that nobody waits for."""
+
+    order_id: str
+    news: PaymentNews
+
+    @property
+    def payment(self) -> Step:
+        """What its provider knows it by."""
+        return Step(self.order_id, keys.payment_step(self.news.payment_id))
+
+    @property
+    def step(self) -> Step:
+        """Looking at it: never fenced, it may be done again and again."""
+        return Step(self.order_id, keys.books_step(self.news.payment_id))
+
+
+@dataclass(frozen=True)
+class FollowParcel:
+    """The parcel of one order was seen."""
+
+    order_id: str
+    news: CarrierNews
 
 
 @dataclass(frozen=True)
@@ -94,6 +127,11 @@ async def calling_a_person(records: Records, step: Step) -> AsyncIterator[None]:
         tries = activity.info().attempt
         if tries >= TRIES_BEFORE_ATTENTION:
             with suppress(Unavailable):  # then the next failure raises it
-                what = f"{type(error).__name__}: {error}"
-                await records.raise_attention(step.order_id, step.name, what, tries)
+                await records.raise_attention(step.order_id, step.name, _told(error), tries)
         raise
+
+
+def _told(error: Exception) -> str:
+    """In our own words where they are ours; another's may quote what somebody sent."""
+    name = type(error).__name__
+    return f"{name}: {error}" if isinstance(error, OrdersagaError) else name

@@ -14,9 +14,16 @@ from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
 import httpx
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from ordersaga.audit.evidence import BookedParcel, BookedPayment, Books, MoneyAtProvider
+from ordersaga.audit.books import (
+    BookedParcel,
+    BookedPayment,
+    BookedRefund,
+    BookedSighting,
+    Books,
+    MoneyAtProvider,
+)
 from ordersaga.errors import ProviderUnavailable
 
 PAYMENTS_PAGE: Final = 100  # Stripe's largest page
@@ -58,12 +65,20 @@ class _Refund(_Wire):
     status: str | None
     payment_intent: str | None
     amount: int
+    metadata: dict[str, str] | None
+
+
+class _Sighting(_Wire):
+    id: str
+    status: str
+    occurred_at: AwareDatetime
 
 
 class _Parcel(_Wire):
     key: str
     status: str
     tracking_number: str | None
+    events: tuple[_Sighting, ...] | None = None
 
 
 T = TypeVar("T", bound=_Wire)
@@ -83,6 +98,7 @@ class _List(Generic[T]):
     limit: int
     after: str
     name: Callable[[T], str]
+    expand: str | None = None  # what is to be shown with each row
 
 
 _INTENTS: Final = _List(
@@ -91,7 +107,9 @@ _INTENTS: Final = _List(
 _REFUNDS: Final = _List(
     "/v1/refunds", _Page[_Refund], PAYMENTS_PAGE, "starting_after", lambda row: row.id
 )
-_PARCELS: Final = _List("/parcels", _Page[_Parcel], PARCELS_PAGE, "after", lambda row: row.key)
+_PARCELS: Final = _List(
+    "/parcels", _Page[_Parcel], PARCELS_PAGE, "after", lambda row: row.key, expand="events"
+)
 
 
 @dataclass(frozen=True)
@@ -128,15 +146,15 @@ class BookReader:
     async def read(self) -> Books:
         """All of both books. Raises `ProviderUnavailable` where one cannot be read."""
         intents = [intent async for intent in _rows(self._provider, _INTENTS)]
-        refunded: dict[str, int] = defaultdict(int)
+        refunds: dict[str, list[BookedRefund]] = defaultdict(list)
         async for refund in _rows(self._provider, _REFUNDS):
             if refund.payment_intent is not None and refund.status not in _REFUND_FAILED:
-                refunded[refund.payment_intent] += refund.amount
+                refunds[refund.payment_intent].append(_booked_refund(refund, refund.payment_intent))
         parcels: list[_Parcel] = []
         if self._carrier is not None:
             parcels = [parcel async for parcel in _rows(self._carrier, _PARCELS)]
         return Books(
-            payments=tuple(_booked_payment(i, refunded.get(i.id, 0)) for i in intents),
+            payments=tuple(_booked_payment(i, tuple(refunds.get(i.id, ()))) for i in intents),
             parcels=tuple(_booked_parcel(p) for p in parcels),
         )
 
@@ -150,7 +168,12 @@ def _client(address: Address) -> httpx.AsyncClient:
     )
 
 
-def _booked_payment(intent: _Intent, refunded: int) -> BookedPayment:
+def _booked_refund(refund: _Refund, reference: str) -> BookedRefund:
+    key = (refund.metadata or {}).get("refund_key")
+    return BookedRefund(refund.id, reference, refund.amount, key)
+
+
+def _booked_payment(intent: _Intent, refunds: tuple[BookedRefund, ...]) -> BookedPayment:
     return BookedPayment(
         reference=intent.id,
         order_id=intent.metadata.get("order_id"),
@@ -159,7 +182,7 @@ def _booked_payment(intent: _Intent, refunded: int) -> BookedPayment:
         currency=intent.currency.upper(),
         amount=intent.amount,
         received=intent.amount_received,
-        refunded=refunded,
+        refunds=refunds,
     )
 
 
@@ -169,11 +192,16 @@ def _booked_parcel(parcel: _Parcel) -> BookedParcel:
         tracking_number=parcel.tracking_number,
         state=parcel.status,
         is_live=parcel.status not in _PARCEL_GONE,
+        sightings=None
+        if parcel.events is None
+        else tuple(BookedSighting(e.id, e.status, e.occurred_at) for e in parcel.events),
     )
 
 
 async def _rows(client: httpx.AsyncClient, listed: _List[T]) -> AsyncIterator[T]:
     params: dict[str, str | int] = {"limit": listed.limit}
+    if listed.expand is not None:
+        params["expand"] = listed.expand
     while True:
         page = await _page(client, listed, params)
         for row in page.data:

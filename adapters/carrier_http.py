@@ -87,8 +87,9 @@ class HttpCarrier:
                 code = REFUSED if problem.code in WITHDRAWALS else problem.code
                 return Refusal("parcel", code, problem.message or problem.code)
             parcel = _Parcel.model_validate_json(response.content)
-        except ValidationError as error:
-            raise ProviderAnswerWrong(f"{method} {verb or 'parcel'}: {error}") from error
+        except ValidationError:  # which quotes what it cannot read
+            what = f"{method} {verb or 'parcel'}"
+            raise ProviderAnswerWrong(f"{what}: an answer that cannot be read") from None
         if not response.is_success or parcel.key != key:
             raise ProviderAnswerWrong(f"HTTP {response.status_code} for {key}")
         return parcel

@@ -7,30 +7,38 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final, Literal
 
-from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError, WorkflowUpdateStage
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+    WorkflowUpdateStage,
+)
 from temporalio.common import (
-    SearchAttributeKey,
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from adapters.payload_codec import data_converter
 from ordersaga import keys
-from ordersaga.config import Settings
+from ordersaga.config import PayloadKey, Settings
 from ordersaga.errors import EngineUnavailable
 from ordersaga.lifecycle import PaymentStatus, Status
+from ordersaga.messages import CarrierNews, PaymentNews, PaymentNewsTicket
 from ordersaga.money import format_amount
-from ordersaga.order import Launch, OrderRequest
+from ordersaga.order import GiveBackTicket, Launch, OrderRequest
 from workflows import names
 
 RPC_TIMEOUT_S: Final = 5.0  # a start takes 5 ms, or seconds under load; a sweep makes up for it
@@ -40,24 +48,21 @@ TASK_TIMEOUT_S: Final = 5  # a killed worker's task goes to another after this; 
 RECONNECT_S: Final = 1.0
 CUSTOMER_HASH_BYTES: Final = 16
 
-ORDER_STATUS: Final = SearchAttributeKey.for_keyword(names.ORDER_STATUS)
-PAYMENT_STATUS: Final = SearchAttributeKey.for_keyword(names.PAYMENT_STATUS)
-CUSTOMER_ID: Final = SearchAttributeKey.for_keyword(names.CUSTOMER_ID)
-ORDER_TOTAL: Final = SearchAttributeKey.for_int(names.ORDER_TOTAL)
-
 Started = Literal["started", "already_started"]
 Delivered = Literal["accepted", "no_workflow"]  # no_workflow: not started yet, or ended
 
 
-async def connect(*, lazy: bool = True) -> Client:
-    """A client by the SDK's own settings (`TEMPORAL_*`).
+async def connect(payload_keys: Sequence[PayloadKey] = (), *, lazy: bool = True) -> Client:
+    """A client by the SDK's own settings (`TEMPORAL_*`); what it sends is encrypted where there are keys.
 
     A lazy one connects when it is first used; else, as a worker needs it, this waits for Temporal.
     """
     config = ClientConfig.load_client_connect_config()
     while True:
         try:
-            return await Client.connect(**config, lazy=lazy, data_converter=pydantic_data_converter)
+            return await Client.connect(
+                **config, lazy=lazy, data_converter=data_converter(payload_keys)
+            )
         except RuntimeError:  # the SDK's word for a server that does not answer
             await asyncio.sleep(RECONNECT_S)
 
@@ -78,9 +83,6 @@ class OrderWorkflows:
 
         `again`: where the one that was there failed or was terminated, another is started.
         """
-        reuse = WorkflowIDReusePolicy.REJECT_DUPLICATE
-        if again:
-            reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY
         ticket = launch.ticket
         try:
             with _outages_translated():
@@ -90,7 +92,7 @@ class OrderWorkflows:
                         ticket,
                         id=keys.workflow_id(ticket.order_id),
                         task_queue=self._task_queue,
-                        id_reuse_policy=reuse,
+                        id_reuse_policy=_reuse(again=again),
                         id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                         search_attributes=_search_attributes(launch),
                         static_summary=summarise(launch),
@@ -102,9 +104,100 @@ class OrderWorkflows:
             return "already_started"
         return "started"
 
-    async def deliver(self, order_id: str, request: OrderRequest) -> Delivered:
-        """Tells the order's workflow; it takes each request once, by its id."""
-        handle = self._client.get_workflow_handle(keys.workflow_id(order_id))
+    async def start_return(self, ticket: GiveBackTicket, *, again: bool = False) -> Started:
+        """Starts a return's workflow, once; `again` as in `start`."""
+        assert ticket.return_id is not None
+        return await self._start_beside(
+            names.RETURN_WORKFLOW,
+            ticket,
+            workflow_id=keys.return_workflow_id(ticket.return_id),
+            summary=f"{format_amount(ticket.amount, ticket.currency)} of {ticket.order_id}",
+            again=again,
+        )
+
+    async def start_refund(self, ticket: GiveBackTicket, *, again: bool = False) -> Started:
+        """Starts the workflow of a refund without a return, once; `again` as in `start`."""
+        assert ticket.request_id is not None
+        return await self._start_beside(
+            names.REFUND_WORKFLOW,
+            ticket,
+            workflow_id=keys.refund_workflow_id(ticket.request_id),
+            summary=f"{format_amount(ticket.amount, ticket.currency)} of {ticket.order_id}",
+            again=again,
+        )
+
+    async def start_payment_news(self, ticket: PaymentNewsTicket) -> Started:
+        """Starts what looks at a payment whose order is over: once for each message."""
+        news = ticket.news
+        return await self._start_beside(
+            names.PAYMENT_NEWS_WORKFLOW,
+            ticket,
+            workflow_id=keys.payment_news_workflow_id(ticket.order_id, news.event_id),
+            summary=f"{news.type} of {news.payment_id}, after its order's end",
+            again=True,
+        )
+
+    async def has_looked(self, ticket: PaymentNewsTicket) -> bool:
+        """Whether that workflow is done: what it saw is written down, and went back."""
+        handle = self._client.get_workflow_handle(
+            keys.payment_news_workflow_id(ticket.order_id, ticket.news.event_id)
+        )
+        with _outages_translated():
+            async with asyncio.timeout(GIVE_UP_S):
+                found = await handle.describe(rpc_timeout=timedelta(seconds=RPC_TIMEOUT_S))
+        return found.status == WorkflowExecutionStatus.COMPLETED
+
+    async def _start_beside(
+        self,
+        name: str,
+        ticket: GiveBackTicket | PaymentNewsTicket,
+        *,
+        workflow_id: str,
+        summary: str,
+        again: bool,
+    ) -> Started:
+        """A workflow of its own, beside the order's."""
+        try:
+            with _outages_translated():
+                async with asyncio.timeout(GIVE_UP_S):
+                    await self._client.start_workflow(
+                        name,
+                        ticket,
+                        id=workflow_id,
+                        task_queue=self._task_queue,
+                        id_reuse_policy=_reuse(again=again),
+                        id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                        static_summary=summary,
+                        task_timeout=timedelta(seconds=TASK_TIMEOUT_S),
+                        rpc_timeout=timedelta(seconds=RPC_TIMEOUT_S),
+                    )
+        except WorkflowAlreadyStartedError:
+            return "already_started"
+        return "started"
+
+    async def tell_return(self, return_id: str, status: str) -> Delivered:
+        """Tells a return's workflow to look: it is `status` now. Told again, it does not hear it twice."""
+        request = SignalWorkflowExecutionRequest(
+            namespace=self.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=keys.return_workflow_id(return_id)),
+            signal_name=names.LOOK_SIGNAL,
+            request_id=f"{return_id}:{status}",  # the server drops a signal that it had before
+        )
+        with _outages_translated():
+            try:
+                async with asyncio.timeout(GIVE_UP_S):
+                    await self._client.workflow_service.signal_workflow_execution(
+                        request, timeout=timedelta(seconds=RPC_TIMEOUT_S)
+                    )
+            except RPCError as error:
+                if error.status == RPCStatusCode.NOT_FOUND:
+                    return "no_workflow"
+                raise
+        return "accepted"
+
+    async def deliver(self, workflow_id: str, request: OrderRequest) -> Delivered:
+        """Tells an order's workflow, or a refund's; it takes each request once, by its id."""
+        handle = self._client.get_workflow_handle(workflow_id)
         with _outages_translated():
             try:
                 async with asyncio.timeout(GIVE_UP_S):
@@ -121,6 +214,33 @@ class OrderWorkflows:
                 raise
         return "accepted"
 
+    async def tell(self, order_id: str, news: PaymentNews | CarrierNews) -> Delivered:
+        """Tells the order's workflow what was heard from outside."""
+        if isinstance(news, PaymentNews):
+            return await self.signal_payment(order_id, news)
+        return await self.signal_carrier(order_id, news)
+
+    async def signal_payment(self, order_id: str, news: PaymentNews) -> Delivered:
+        """Tells the order's workflow that something happened to a payment."""
+        return await self._signal(order_id, names.PAYMENT_EVENT, news)
+
+    async def signal_carrier(self, order_id: str, news: CarrierNews) -> Delivered:
+        """Tells the order's workflow how its parcel stands; where, in whose words, is in the inbox."""
+        told = replace(news, location=None, detail=None)
+        return await self._signal(order_id, names.CARRIER_EVENT, told)
+
+    async def _signal(self, order_id: str, name: str, news: PaymentNews | CarrierNews) -> Delivered:
+        handle = self._client.get_workflow_handle(keys.workflow_id(order_id))
+        with _outages_translated():
+            try:
+                async with asyncio.timeout(GIVE_UP_S):
+                    await handle.signal(name, news, rpc_timeout=timedelta(seconds=RPC_TIMEOUT_S))
+            except RPCError as error:
+                if error.status == RPCStatusCode.NOT_FOUND:
+                    return "no_workflow"
+                raise
+        return "accepted"
+
     async def reachable(self) -> bool:
         """Whether Temporal serves now."""
         try:
@@ -130,6 +250,12 @@ class OrderWorkflows:
                 )
         except (RPCError, RuntimeError, TimeoutError):
             return False
+
+
+def _reuse(*, again: bool) -> WorkflowIDReusePolicy:
+    if again:
+        return WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY
+    return WorkflowIDReusePolicy.REJECT_DUPLICATE
 
 
 def hash_customer(tenant: str, customer_id: str) -> str:
@@ -163,10 +289,10 @@ def _search_attributes(launch: Launch) -> TypedSearchAttributes:
     customer = hash_customer(launch.tenant, launch.customer_id)
     return TypedSearchAttributes(
         [
-            SearchAttributePair(ORDER_STATUS, Status.PENDING),
-            SearchAttributePair(PAYMENT_STATUS, PaymentStatus.UNPAID),
-            SearchAttributePair(CUSTOMER_ID, customer),
-            SearchAttributePair(ORDER_TOTAL, launch.ticket.total),
+            SearchAttributePair(names.ORDER_STATUS, Status.PENDING),
+            SearchAttributePair(names.PAYMENT_STATUS, PaymentStatus.UNPAID),
+            SearchAttributePair(names.CUSTOMER_ID, customer),
+            SearchAttributePair(names.ORDER_TOTAL, launch.ticket.total),
         ]
     )
 

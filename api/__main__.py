@@ -7,8 +7,10 @@ from typing import Final
 
 import uvicorn
 
+from adapters.logs import configure_logs
+from adapters.production import refuse_carelessness
+from api.aborting import AbortableProtocol
 from api.app import create_app
-from api.logs import configure_logs
 from ordersaga.config import Settings
 
 HOST_VARIABLE: Final = "ORDERSAGA_API_HOST"
@@ -23,16 +25,18 @@ KEEP_ALIVE_S: Final = 30  # between requests of one connection
 def main() -> None:
     """Reads the environment; raises `pydantic.ValidationError` where a setting is missing."""
     configure_logs()
+    settings = Settings.from_env(os.environ)
+    refuse_carelessness(settings, os.environ)
     uvicorn.run(
-        create_app(Settings.from_env(os.environ)),
+        create_app(settings),
         host=os.environ.get(HOST_VARIABLE, DEFAULT_HOST),
         port=int(os.environ.get(PORT_VARIABLE, DEFAULT_PORT)),
         loop="uvloop",
-        http="httptools",
+        http=AbortableProtocol,
         ws="none",
         access_log=False,
         server_header=False,
-        log_level="warning",
+        log_config=None,  # its words come the way of ours
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STOP_PATIENCE_S,
     )

@@ -22,21 +22,40 @@ from starlette.routing import BaseRoute, Match, Route
 from adapters import temporal
 from adapters.postgres.changes import OrderChanges
 from adapters.postgres.idempotency import IdempotencyMismatch, RequestInFlight
+from adapters.postgres.limits import OpenOrders, TooManyOpenOrders
 from adapters.postgres.pool import connect_pool
 from adapters.temporal import OrderWorkflows
 from api import openapi, problems
 from api.auth import KnownKeys
-from api.bodies import to_pointer
 from api.edge import Edge
-from api.problems import FieldError, Problem
-from api.routes import accounts, health, orders, requests, stock
+from api.limits import RefusalLimits, RequestLimits, settle_forever
+from api.live import Hub
+from api.problems import FieldError, Problem, to_pointer
+from api.routes import (
+    accounts,
+    health,
+    holds,
+    orders,
+    parcels,
+    receipts,
+    refunds,
+    requests,
+    returns,
+    stock,
+    streams,
+    webhook_deliveries,
+    webhook_endpoints,
+    webhooks,
+)
 from api.services import Services
 from ordersaga.config import Settings
-from ordersaga.errors import IllegalMove, Unavailable
+from ordersaga.errors import BadBody, BadSignature, IllegalMove, Unavailable
+from ordersaga.lifecycle import RETURN
 
 log = structlog.get_logger(__name__)
 
 APPLICATION_NAME: Final = "ordersaga-api"
+SIGNATURE_CHALLENGE: Final = {"WWW-Authenticate": "Signature"}  # HTTP wants one with every 401
 
 DESCRIPTION: Final = """Orders as durable sagas: all of it happens, or none of it remains.
 
@@ -55,7 +74,22 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         redoc_url=None,
     )
-    for router in (orders.router, requests.router, stock.router, accounts.router, health.router):
+    for router in (
+        orders.router,
+        streams.router,
+        requests.router,
+        holds.router,
+        parcels.router,
+        receipts.router,
+        returns.router,
+        refunds.router,
+        stock.router,
+        accounts.router,
+        webhook_endpoints.router,
+        webhook_deliveries.router,
+        webhooks.router,
+        health.router,
+    ):
         app.router.routes.extend(router.routes)  # flat, so that a route knows its whole path
     app.add_middleware(Edge)
     for kind in _REFUSALS:
@@ -85,19 +119,31 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         application_name=APPLICATION_NAME,
     )
     changes = OrderChanges(settings.database_url, application_name=APPLICATION_NAME)
-    listening = asyncio.create_task(changes.listen())
+    known_keys, request_limits = KnownKeys(pool), RequestLimits(pool, settings)
+    live = Hub(pool, settings, known_keys)
+    changes.tell(live)
+    beside = [
+        asyncio.create_task(changes.listen()),
+        asyncio.create_task(settle_forever(request_limits, known_keys)),
+        asyncio.create_task(live.run()),
+    ]
     try:
         yield Services(
             settings=settings,
             pool=pool,
             changes=changes,
-            workflows=OrderWorkflows(await temporal.connect(), settings),
-            known_keys=KnownKeys(pool),
+            workflows=OrderWorkflows(await temporal.connect(settings.payload_keys), settings),
+            known_keys=known_keys,
+            requests=request_limits,
+            refusals=RefusalLimits(settings),
+            open_orders=OpenOrders(),
+            live=live,
         )
     finally:
-        listening.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await listening
+        for task in beside:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         await pool.close()
 
 
@@ -131,12 +177,19 @@ def _to_problem(error: Exception) -> Problem:
         case HTTPException():  # of the router
             return problems.of_status(error.status_code)
         case IllegalMove():
-            detail = f"an order that is {error.state} takes no {error.move} now"
+            what = "a return" if error.machine == RETURN else "an order"
+            detail = f"{what} that is {error.state} takes no {error.move} now"
             return Problem("illegal_move", detail, allowed=error.allowed)
         case RequestInFlight():
             return Problem("request_in_flight", "one with this Idempotency-Key is not done yet")
         case IdempotencyMismatch():
             return Problem("idempotency_mismatch", "it came with another body before")
+        case TooManyOpenOrders():
+            return Problem("too_many_open_orders", "some have to end before there are more")
+        case BadSignature():
+            return Problem("bad_signature", str(error), headers=SIGNATURE_CHALLENGE)
+        case BadBody():
+            return Problem("malformed_request", str(error))
         case Unavailable():
             log.warning("request.unavailable", error=str(error))
             return Problem("unavailable", "try again in a moment: nothing is half done")
@@ -152,6 +205,9 @@ _REFUSALS: Final = (
     IllegalMove,
     RequestInFlight,
     IdempotencyMismatch,
+    TooManyOpenOrders,
+    BadSignature,
+    BadBody,
     Unavailable,
     asyncpg.DataError,
 )

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from api.problems import FieldError, Problem, invalid
+from api.problems import FieldError, Problem, invalid, to_pointer
+from api.texts import MAX_ERRORS, check_document
 
 MAX_BODY_BYTES: Final = 1_048_576  # an order of 200 lines has 60 kB
 MAX_STOCK_BODY_BYTES: Final = 2_097_152  # 10,000 items with a SKU of 64 characters have 1.1 MB
 BODY_PATIENCE_S: Final = 10.0  # for all of it: a body that trickles holds a connection
 MAX_LENGTH_DIGITS: Final = 15  # of a Content-Length: a petabyte
-MAX_ERRORS: Final = 20  # in one answer: nobody mends more at once
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-async def read_body(request: Request, *, most_bytes: int = MAX_BODY_BYTES) -> bytes:
+async def read_body(
+    request: Request, *, most_bytes: int = MAX_BODY_BYTES, patience_s: float = BODY_PATIENCE_S
+) -> bytes:
     """The raw body."""
     encoding = request.headers.get("content-encoding", "identity")
     if encoding.lower() != "identity":
@@ -33,14 +34,14 @@ async def read_body(request: Request, *, most_bytes: int = MAX_BODY_BYTES) -> by
     chunks: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(BODY_PATIENCE_S):
+        async with asyncio.timeout(patience_s):
             async for chunk in request.stream():
                 size += len(chunk)
                 if size > most_bytes:
                     raise too_large
                 chunks.append(chunk)
     except TimeoutError:
-        detail = f"the body did not arrive within {BODY_PATIENCE_S:.0f} s"
+        detail = f"the body did not arrive within {patience_s:g} s"
         raise Problem("request_timeout", detail) from None
     except ClientDisconnect:
         raise Problem("malformed_request", "the body ended early") from None
@@ -49,11 +50,9 @@ async def read_body(request: Request, *, most_bytes: int = MAX_BODY_BYTES) -> by
 
 def parse_body(model: type[Model], raw: bytes) -> Model:
     """The body as `model`: 400 where it is not JSON, 422 where it is not what is asked for."""
-    document = _parse_json(raw)
-    if b"\\u" in raw:  # the only way such characters can come in
-        forbidden = [_forbidden_error(path, what) for path, what in _find_forbidden(document)]
-        if forbidden:
-            raise invalid(*forbidden[:MAX_ERRORS])
+    text = _decode(raw)
+    document = _parse_json(text)
+    check_document(document, text)
     try:
         return model.model_validate(document)
     except ValidationError as error:
@@ -72,21 +71,14 @@ def field_errors(error: ValidationError) -> list[FieldError]:
     ]
 
 
-def to_pointer(path: Iterable[str | int]) -> str:
-    """RFC 6901."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
-
-
-def is_storable(text: str) -> bool:
-    """PostgreSQL's text takes every character but NUL; JSON takes no half of a surrogate pair."""
-    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
-
-
-def _parse_json(raw: bytes) -> object:
+def _decode(raw: bytes) -> str:
     try:
-        text = raw.decode("utf-8")
+        return raw.decode("utf-8")
     except UnicodeDecodeError:
         raise Problem("malformed_request", "the body is not UTF-8") from None
+
+
+def _parse_json(text: str) -> object:
     try:
         return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
@@ -107,27 +99,6 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise Problem("malformed_request", f"the body is not JSON: {name} is not a number")
-
-
-def _find_forbidden(document: object) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Paths of strings and of names that PostgreSQL cannot store. Without recursion."""
-    open_: list[tuple[tuple[str | int, ...], object]] = [((), document)]
-    while open_:
-        path, value = open_.pop()
-        if isinstance(value, str):
-            if not is_storable(value):
-                yield path, "value"
-        elif isinstance(value, Mapping):
-            if not all(is_storable(name) for name in value):
-                yield path, "name"
-            open_ += [((*path, name), v) for name, v in value.items() if is_storable(name)]
-        elif isinstance(value, Sequence):
-            open_ += [((*path, i), v) for i, v in enumerate(value)]
-
-
-def _forbidden_error(path: tuple[str | int, ...], what: str) -> FieldError:
-    whose = "has" if what == "value" else "has a name with"
-    return FieldError(to_pointer(path), f"{whose} a character that cannot be stored")
 
 
 def _in_words(kind: str, message: str) -> str:

@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from pydantic import JsonValue
 
-from api.models import MAX_METADATA, Address, Customer, Money, OrderBody, PaymentBody
+from adapters.postgres.orders import OrderFilter
+from api.models import (
+    ID_PATTERN,
+    MAX_ID,
+    MAX_METADATA,
+    Address,
+    Customer,
+    Money,
+    OrderBody,
+    OrderFilterQuery,
+    PaymentBody,
+    ReturnLineBody,
+)
 from api.problems import FieldError, invalid
+from api.texts import check_text
 from ordersaga import keys
+from ordersaga.config import Settings
+from ordersaga.lifecycle import MERCHANT_ACCEPTS, RULE_HOLDS
 from ordersaga.methods import METHODS, OWN
 from ordersaga.money import MAX_AMOUNT, MINOR_UNIT_DECIMALS, format_amount
-from ordersaga.order import CARRIERS, Line, NewOrder, NewPayment, Parcel, PaymentPlan
+from ordersaga.order import CARRIERS, Hold, Line, NewOrder, NewPayment, Parcel, PaymentPlan
 
 MAX_METADATA_NAME: Final = 40  # characters
 MAX_METADATA_TEXT: Final = 500
 
+# Who placed a hold that no key of ours did: settings by these names.
+REVIEW_RULE: Final = "review_above"
+ACCEPTANCE_RULE: Final = "merchant_accepts"
 
-def check_order(body: OrderBody, *, tenant: str, now: datetime, patience_s: int) -> NewOrder:
-    """The order as it is accepted, with ids of its own; an undecided one waits `patience_s`.
+
+def check_order(body: OrderBody, *, tenant: str, now: datetime, settings: Settings) -> NewOrder:
+    """The order as it is accepted, with ids of its own.
 
     Raises a 422 that names everything wrong with it.
     """
@@ -44,11 +64,59 @@ def check_order(body: OrderBody, *, tenant: str, now: datetime, patience_s: int)
         lines=lines,
         payments=plan_payments(body.payments, total=total, currency=body.currency),
         parcel=Parcel(keys.new_id("shp"), body.shipping.carrier, body.shipping.service),
-        deadline=now + timedelta(seconds=patience_s),
+        deadline=now + timedelta(seconds=settings.payer_patience_s),
         customer=_person(body.customer),
         shipping_address=_address(body.shipping_address),
         metadata=_metadata(body.metadata),
+        hold=first_hold(total, body.currency, now=now, settings=settings),
     )
+
+
+def check_id(text: str, pointer: str) -> None:
+    """Somebody else's word in a path: a SKU, a customer's id."""
+    if len(text) > MAX_ID or re.fullmatch(ID_PATTERN, text) is None:
+        what = f"an id has 1 to {MAX_ID} characters, none of them a control character"
+        raise invalid(FieldError(pointer, what))
+    check_text(text, pointer)
+
+
+def check_filter(query: OrderFilterQuery) -> OrderFilter:
+    """Which orders somebody wants to see."""
+    if query.customer_id is not None:
+        check_text(query.customer_id, "/query/customer_id")
+    return OrderFilter(
+        status=query.status,
+        payment_status=query.payment_status,
+        fulfillment_status=query.fulfillment_status,
+        customer_id=query.customer_id,
+        attention=query.attention,
+        created_after=query.created_after,
+    )
+
+
+def first_hold(total: int, currency: str, *, now: datetime, settings: Settings) -> Hold | None:
+    """Why a new order stops before its money is taken: it is large, or its merchant has to accept it.
+
+    Of both, the rule comes first: a merchant is not asked about an order that may be a fraud.
+    """
+    limit = settings.review_above.get(currency)
+    if limit is not None and total > limit:
+        over = f"the total is over {format_amount(limit, currency)}"
+        return Hold(RULE_HOLDS, over, REVIEW_RULE, until=hold_ends(now, settings))
+    return merchants_hold(now=now, settings=settings)
+
+
+def merchants_hold(*, now: datetime, settings: Settings) -> Hold | None:
+    """Where each order waits for its merchant."""
+    if not settings.merchant_accepts:
+        return None
+    reason = "the merchant accepts it, or does not"
+    return Hold(MERCHANT_ACCEPTS, reason, ACCEPTANCE_RULE, until=hold_ends(now, settings))
+
+
+def hold_ends(now: datetime, settings: Settings) -> datetime:
+    """Until when what an order holds is kept for it."""
+    return now + timedelta(seconds=settings.hold_patience_s)
 
 
 def plan_payments(
@@ -95,6 +163,28 @@ def check_money(money: Money, pointer: str) -> None:
         raise invalid(_unknown_currency(f"{pointer}/currency"))
     if money.amount == 0:
         raise invalid(FieldError(f"{pointer}/amount", "must be more than 0"))
+
+
+def check_part(money: Money, pointer: str, *, currency: str) -> None:
+    """Some of an order's money: in its currency, and more than nothing."""
+    errors = [*_foreign(money, pointer, currency)]
+    if money.amount == 0:
+        errors.append(FieldError(f"{pointer}/amount", "must be more than 0"))
+    if errors:
+        raise invalid(*errors)
+
+
+def check_return_lines(lines: Sequence[ReturnLineBody]) -> dict[str, int]:
+    """Units by SKU, each of which is named once."""
+    wanted: dict[str, int] = {}
+    twice = []
+    for i, line in enumerate(lines):
+        if line.sku in wanted:
+            twice.append(FieldError(f"/lines/{i}/sku", "is named twice"))
+        wanted[line.sku] = line.quantity
+    if twice:
+        raise invalid(*twice)
+    return wanted
 
 
 def _order_errors(body: OrderBody) -> Iterator[FieldError]:
@@ -176,7 +266,7 @@ def _line(sku: str, quantity: int, unit_price: Money, tax: Money | None) -> Line
 
 
 def _person(customer: Customer) -> Mapping[str, JsonValue]:
-    return {"name": customer.name, "email": customer.email, "phone": customer.phone}
+    return customer.model_dump(exclude={"id"})
 
 
 def _address(address: Address) -> Mapping[str, JsonValue]:

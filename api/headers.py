@@ -9,6 +9,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Header
 
 from api.problems import Problem
+from api.texts import check_text
 
 DEFAULT_WAIT_S: Final = 5  # nine orders of ten are decided within one second
 MAX_WAIT_S: Final = 30  # proxies close silent connections after a minute
@@ -45,6 +46,7 @@ async def _idempotency_key(
         raise Problem("idempotency_key_missing", "send an Idempotency-Key, new for each intent")
     if _KEY.fullmatch(idempotency_key) is None:
         raise Problem("idempotency_key_invalid", "it has 1 to 255 visible ASCII characters")
+    check_text(idempotency_key, "/header/Idempotency-Key")
     return idempotency_key
 
 
@@ -52,6 +54,7 @@ async def _preference(
     prefer: Annotated[
         str | None,
         Header(
+            alias="Prefer",
             description="`wait=N`: answer once it is decided, or after N seconds (default 5, "
             "most 30). `respond-async`: answer 202 at once; with `wait`, after that long.",
         ),

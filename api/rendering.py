@@ -3,65 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from datetime import datetime
+from typing import Final
 
 import orjson
+from pydantic import JsonValue
 from starlette.responses import Response
 
-from adapters.postgres.orders import StoredEvent, StoredOrder, StoredPayment
+from adapters.postgres.moves import allowed_now
+from adapters.postgres.orders import (
+    StoredEvent,
+    StoredOrder,
+    StoredPayment,
+    StoredRefund,
+    StoredReturn,
+)
+from api import outlook
+from api.etags import etag_of
+from api.services import Services
 from ordersaga import keys
-from ordersaga.lifecycle import FINAL, PaymentStatus, Status, allowed_requests
-from ordersaga.order import MERCHANT, Line
+from ordersaga.lifecycle import allowed_return_requests
+from ordersaga.order import Line
 
 JSON: Final = "application/json"
-
-# Who has to act before the order goes on.
-WaitingFor = Literal["participants", "buyer", "payer", "operator", "merchant", "carrier"]
 
 
 def json_response(
     content: object, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """`content` as JSON; times in UTC, as RFC 3339 writes them."""
-    return Response(
-        orjson.dumps(content, option=orjson.OPT_UTC_Z),
-        status_code=status,
-        headers={"Cache-Control": "no-store", **(headers or {})},
-        media_type=JSON,
-    )
+    """`content` as JSON."""
+    return _response(to_json(content), status, headers)
 
 
-def waiting_for(
+def to_json(content: object) -> bytes:
+    """Times in UTC, as RFC 3339 writes them."""
+    return orjson.dumps(content, option=orjson.OPT_UTC_Z)
+
+
+def order_response(
+    order: StoredOrder,
+    services: Services,
     *,
-    status: str,
-    payment_status: str,
-    has_payments: bool,
-    total: int,
-    carrier: str,
-    in_attention: bool,
-) -> WaitingFor | None:
-    """Who has to act next; None: nobody, it is over.
-
-    buyer: to say how it is paid, or that it arrived · payer: to pay a slip, to pass 3-D Secure ·
-    participants: the saga is asking them, or undoing · operator: something keeps failing ·
-    merchant, carrier: to hand over, to bring the parcel.
-    """
-    if status in FINAL:
-        return None
-    if in_attention:
-        return "operator"
-    match status:
-        case Status.CONFIRMED:
-            return "merchant" if carrier == MERCHANT else "carrier"
-        case Status.SHIPPED:
-            return "carrier"
-        case Status.DELIVERED:
-            return "buyer"
-        case Status.PENDING if not has_payments and total > 0:
-            return "buyer"
-        case Status.PENDING if payment_status == PaymentStatus.REQUIRES_ACTION:
-            return "payer"
-    return "participants"
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An order as it is now, with its ETag."""
+    shown = to_json(render_order(order, services))
+    return _response(shown, status, {**(headers or {}), "ETag": etag_of(order.version, shown)})
 
 
 def order_path(order_id: str) -> str:
@@ -69,11 +57,10 @@ def order_path(order_id: str) -> str:
     return f"/v1/orders/{order_id}"
 
 
-def render_order(order: StoredOrder, *, workflow_pages: str) -> dict[str, object]:
-    """`workflow_pages`: where Temporal's UI shows workflows; empty: nowhere."""
-    has_payments = bool(order.payments)
-    in_attention = order.attention is not None
-    workflow = f"{workflow_pages}/{keys.workflow_id(order.id)}" if workflow_pages else None
+def render_order(order: StoredOrder, services: Services) -> dict[str, object]:
+    """As it is now."""
+    pages = services.workflow_pages
+    workflow = f"{pages}/{keys.workflow_id(order.id)}" if pages else None
     return {
         "id": order.id,
         "status": order.status,
@@ -87,38 +74,29 @@ def render_order(order: StoredOrder, *, workflow_pages: str) -> dict[str, object
         "shipping_fee": money(order.shipping_fee, order.currency),
         "payments": [_payment(payment, order.currency) for payment in order.payments],
         "shipments": [_shipment(order)],
-        "returns": [],
-        "review": None,
+        "returns": [_return(return_, order) for return_ in order.returns],
+        "refunds": [_refund(refund, order.currency) for refund in order.refunds],
+        "review": order.review,
+        "hold": _hold(order.hold),
         "failure": order.failure,
         "attention": order.attention,
-        "waiting_for": waiting_for(
-            status=order.status,
-            payment_status=order.payment_status,
-            has_payments=has_payments,
-            total=order.total,
-            carrier=order.shipment.carrier,
-            in_attention=in_attention,
-        ),
-        "deadline": order.deadline if order.status == Status.PENDING else None,
-        "allowed": allowed_requests(
-            status=order.status,
-            has_payments=has_payments,
-            total=order.total,
-            in_attention=in_attention,
-        ),
+        "waiting_for": outlook.waiting_for(order),
+        "deadline": outlook.deadline(order),
+        "allowed": allowed_now(order, return_window_s=services.settings.return_window_s),
         "paid_at": order.paid_at,
         "confirmed_at": order.confirmed_at,
         "shipped_at": order.shipped_at,
         "delivered_at": order.delivered_at,
         "received_at": order.received_at,
         "completed_at": order.completed_at,
+        "erased_at": order.erased_at,
         "metadata": order.metadata,
         "version": order.version,
         "created_at": order.created_at,
         "updated_at": order.updated_at,
         "links": {
             "events": f"{order_path(order.id)}/events",
-            "track": None,
+            "track": f"{order_path(order.id)}/tracking",
             "workflow": workflow,
         },
     }
@@ -143,6 +121,15 @@ def money(amount: int, currency: str) -> dict[str, object]:
     return {"amount": amount, "currency": currency}
 
 
+def _response(content: bytes, status: int, headers: Mapping[str, str] | None) -> Response:
+    return Response(
+        content,
+        status_code=status,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+        media_type=JSON,
+    )
+
+
 def _customer(order: StoredOrder) -> dict[str, object]:
     person = order.customer or {}
     return {
@@ -150,6 +137,8 @@ def _customer(order: StoredOrder) -> dict[str, object]:
         "name": person.get("name"),
         "email": person.get("email"),
         "phone": person.get("phone"),
+        "locale": person.get("locale"),
+        "notify": person.get("notify"),
     }
 
 
@@ -171,6 +160,7 @@ def _payment(payment: StoredPayment, currency: str) -> dict[str, object]:
         "captured": money(payment.captured, currency),
         "refunded": money(payment.refunded, currency),
         "next_action": payment.next_action,
+        "expires_at": payment.expires_at,
     }
 
 
@@ -183,4 +173,48 @@ def _shipment(order: StoredOrder) -> dict[str, object]:
         "tracking_number": shipment.tracking_number,
         "tracking_status": shipment.tracking_status,
         "estimated_at": shipment.estimated_at,
+    }
+
+
+def _return(return_: StoredReturn, order: StoredOrder) -> dict[str, object]:
+    return {
+        "id": return_.id,
+        "status": return_.status,
+        "reason": return_.reason,
+        "amount": money(return_.amount, order.currency),
+        "lines": [
+            {
+                "sku": line.sku,
+                "quantity": line.quantity,
+                "amount": money(line.amount, order.currency),
+            }
+            for line in return_.lines
+        ],
+        "requested_at": return_.requested_at,
+        "allowed": allowed_return_requests(order.status, return_.status),
+    }
+
+
+def _refund(refund: StoredRefund, currency: str) -> dict[str, object]:
+    return {
+        "id": refund.id,
+        "payment_id": refund.payment_id,
+        "amount": money(refund.amount, currency),
+        "cause": refund.cause,
+        "return_id": refund.return_id,
+        "created_at": refund.created_at,
+        "refunded_at": refund.refunded_at,
+        "destination": refund.destination,
+    }
+
+
+def _hold(hold: Mapping[str, JsonValue] | None) -> dict[str, object] | None:
+    """Who placed it is for those who read its history."""
+    if hold is None:
+        return None
+    return {
+        "kind": hold["kind"],
+        "reason": hold["reason"],
+        "since": datetime.fromisoformat(str(hold["since"])),
+        "until": datetime.fromisoformat(str(hold["until"])),
     }

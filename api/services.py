@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from adapters.postgres.changes import OrderChanges
+from adapters.postgres.limits import OpenOrders
 from adapters.postgres.pool import Pool
 from adapters.temporal import OrderWorkflows
 from api.auth import KnownKeys
+from api.limits import RefusalLimits, RequestLimits
+from api.live import Hub
 from ordersaga.config import Settings
 
 
@@ -22,6 +25,10 @@ class Services:
     changes: OrderChanges
     workflows: OrderWorkflows
     known_keys: KnownKeys
+    requests: RequestLimits
+    refusals: RefusalLimits
+    open_orders: OpenOrders
+    live: Hub
 
     @property
     def workflow_pages(self) -> str:

@@ -8,24 +8,9 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from api.models import Money
-from ordersaga.lifecycle import FulfillmentStatus, PaymentStatus, Status
-
-TrackingStatus = Literal[
-    "unknown",
-    "pre_transit",
-    "picked_up",
-    "in_transit",
-    "out_for_delivery",
-    "available_for_pickup",
-    "delivery_attempted",
-    "delayed",
-    "exception",
-    "delivered",
-    "return_to_sender",
-    "returned",
-    "lost",
-    "canceled",
-]
+from api.outlook import WaitingFor
+from ordersaga.lifecycle import FulfillmentStatus, PaymentStatus, ReturnStatus, Status
+from ordersaga.tracking import TrackingStatus
 
 
 class CustomerView(BaseModel):
@@ -35,6 +20,8 @@ class CustomerView(BaseModel):
     name: str | None
     email: str | None
     phone: str | None
+    locale: str | None
+    notify: str | None
 
 
 class LineView(BaseModel):
@@ -56,6 +43,7 @@ class PaymentView(BaseModel):
     captured: Money
     refunded: Money
     next_action: dict[str, object] | None = Field(description="what the payer has to do")
+    expires_at: datetime | None = Field(description="until when its payer is waited for")
 
 
 class ShipmentView(BaseModel):
@@ -67,6 +55,85 @@ class ShipmentView(BaseModel):
     tracking_number: str | None
     tracking_status: TrackingStatus
     estimated_at: datetime | None
+
+
+class ReturnLineView(BaseModel):
+    """So many units of one line, and what they bring back."""
+
+    sku: str
+    quantity: int
+    amount: Money
+
+
+class ReturnView(BaseModel):
+    """Goods that come back."""
+
+    id: str = Field(examples=["ret_01M7YSM35RQCGYCAPV98JR57X1"])
+    status: ReturnStatus
+    reason: str
+    amount: Money = Field(
+        description="what goes back for it: as far as is known until its goods are here. The shipping "
+        "fee goes back with the last goods of the order, and never more than is left"
+    )
+    lines: list[ReturnLineView]
+    requested_at: datetime
+    allowed: list[str] = Field(description="what the seller may say to it now")
+
+
+class RefundView(BaseModel):
+    """What goes back of one payment, for one reason."""
+
+    id: str
+    payment_id: str
+    amount: Money
+    cause: Literal["reversal", "return", "request", "late"]
+    return_id: str | None
+    created_at: datetime
+    refunded_at: datetime | None = Field(description="null: still to do")
+    destination: str | None = Field(description="where it went, once it is done")
+
+
+class ReviewView(BaseModel):
+    """What the buyer thinks of it."""
+
+    rating: int = Field(ge=1, le=5)
+    comment: str
+    created_at: datetime
+
+
+class HoldView(BaseModel):
+    """Why an order stops before its money is taken."""
+
+    kind: Literal["operator", "rule", "merchant"]
+    reason: str
+    since: datetime
+    until: datetime = Field(description="when it is given up, unless somebody lets it go on")
+
+
+class SightingView(BaseModel):
+    """One thing that a carrier said of a parcel."""
+
+    status: TrackingStatus
+    occurred_at: datetime
+    location: str | None
+    detail: str | None
+    estimated_at: datetime | None
+
+
+class TrackingView(BaseModel):
+    """All that was said of a parcel, oldest first by its carrier's clock."""
+
+    events: list[SightingView]
+
+
+class AttentionView(BaseModel):
+    """What keeps failing, and what an operator may do about it."""
+
+    step: str
+    error: str
+    tries: int
+    since: datetime
+    actions: list[Literal["retry", "skip"]]
 
 
 class FailureView(BaseModel):
@@ -81,7 +148,7 @@ class LinksView(BaseModel):
     """Where to look further."""
 
     events: str
-    track: str | None
+    track: str | None = Field(description="where its parcel was seen")
     workflow: str | None = Field(description="the order in Temporal's UI")
 
 
@@ -100,14 +167,16 @@ class OrderView(BaseModel):
     shipping_fee: Money
     payments: list[PaymentView]
     shipments: list[ShipmentView]
-    returns: list[dict[str, object]]
-    review: dict[str, object] | None
+    returns: list[ReturnView]
+    refunds: list[RefundView]
+    review: ReviewView | None
+    hold: HoldView | None
     failure: FailureView | None
-    attention: dict[str, object] | None = Field(description="what keeps failing, for an operator")
-    waiting_for: (
-        Literal["participants", "buyer", "payer", "operator", "merchant", "carrier"] | None
-    ) = Field(description="who has to act next; null when it is over")
-    deadline: datetime | None = Field(description="until when a pending order waits")
+    attention: AttentionView | None
+    waiting_for: WaitingFor | None = Field(description="who has to act next; null when it is over")
+    deadline: datetime | None = Field(
+        description="until when a pending order waits: for its payer, its buyer, or who holds it"
+    )
     allowed: list[str] = Field(description="the requests that it would take now")
     paid_at: datetime | None
     confirmed_at: datetime | None
@@ -115,6 +184,9 @@ class OrderView(BaseModel):
     delivered_at: datetime | None
     received_at: datetime | None
     completed_at: datetime | None
+    erased_at: datetime | None = Field(
+        description="since when nobody knows whose it was: `customer` and `shipping_address` are empty"
+    )
     metadata: dict[str, str | int | float | bool | None]
     version: int = Field(description="how many events its history has")
     created_at: datetime
@@ -187,6 +259,12 @@ class VoucherView(BaseModel):
     code: str
     amount: Money
     balance: Money
+
+
+class ReceiptView(BaseModel):
+    """What became of a message: `seen_before` and `ignored` change nothing."""
+
+    message: Literal["kept", "seen_before", "ignored"]
 
 
 class HealthView(BaseModel):

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Final
 
 from adapters.postgres.changes import Change, Watch
 from adapters.postgres.orders import StoredOrder, read_order
 from adapters.postgres.pool import Connection, reading
 from adapters.postgres.requests import Answer, read_answer
+from api import outlook
+from api.ids import ORDER_ID
 from api.problems import Problem
 from api.services import Services
-from ordersaga.lifecycle import FINAL, UNDECIDED, PaymentStatus, Status
+from ordersaga.lifecycle import FINAL, UNDECIDED, FulfillmentStatus, PaymentStatus, Status
+from ordersaga.methods import METHODS
 
-JUST_ACCEPTED = 1  # the version of an order that nothing has happened to
+JUST_ACCEPTED: Final = 1  # the version of an order that nothing has happened to
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,14 @@ class Patience:
 
 
 def is_settled(order: StoredOrder) -> bool:
-    """Nothing of ours moves it any more: it is decided, or only its payer can go on."""
-    if order.status == Status.PENDING and order.total > 0 and not order.payments:
-        return order.version > JUST_ACCEPTED  # its goods are held: now only its buyer moves it
-    return _is_settled(order.status, order.payment_status)
+    """Nothing of ours moves it any more: it is decided, or only somebody outside can go on with it."""
+    if _is_settled(order.status, order.payment_status):
+        return True
+    if order.status != Status.PENDING:
+        return False
+    if outlook.is_paid_later(order):  # its goods are held: now only its buyer moves it
+        return order.version > JUST_ACCEPTED + (order.hold is not None)
+    return order.hold is not None and _holds_are_answered(order)
 
 
 async def find_order(services: Services, *, tenant: str, order_id: str) -> StoredOrder:
@@ -51,15 +59,16 @@ async def wait_until_settled(
     *,
     tenant: str,
     order_id: str,
-    pays_later: bool = False,
+    stops: bool = False,
 ) -> StoredOrder:
     """The order once it is settled, or as it is when patience ends. Usually one SELECT.
 
-    For one that was not settled when `watch` began. `pays_later`: it has no payments yet.
+    For one that was not settled when `watch` began. `stops`: for its buyer, or because it is held;
+    news of a change do not tell of that.
     """
     while True:
         change = await watch.next(patience.left_s) if patience.left_s else None
-        if isinstance(change, Change) and not pays_later and not _is_settled_by(change):
+        if isinstance(change, Change) and not stops and not _is_settled_by(change):
             continue
         order = await find_order(services, tenant=tenant, order_id=order_id)
         if is_settled(order) or not patience.left_s:
@@ -86,6 +95,24 @@ async def wait_until_answered(
         await watch.next(patience.left_s)
 
 
+async def wait_until_final(
+    services: Services, watch: Watch, patience: Patience, *, tenant: str, order_id: str
+) -> StoredOrder:
+    """The order once it is over, or as it is when patience ends."""
+    while True:
+        order = await find_order(services, tenant=tenant, order_id=order_id)
+        if order.status in FINAL or not patience.left_s:
+            return order
+        await watch.next(patience.left_s)
+
+
+def order_id_of(text: str) -> str:
+    """Whatever does not look like an order's id is none: a 404."""
+    if ORDER_ID.fullmatch(text) is None:
+        raise no_such_order()
+    return text
+
+
 def no_such_order() -> Problem:
     """The same words whether it never was or is another tenant's."""
     return Problem("not_found", "there is no order of this id")
@@ -106,3 +133,14 @@ def _is_settled(status: str, payment_status: str) -> bool:
     if status not in UNDECIDED:
         return True
     return status == Status.PENDING and payment_status == PaymentStatus.REQUIRES_ACTION
+
+
+def _holds_are_answered(order: StoredOrder) -> bool:
+    """Of a held order: all that is held before it stops said yes. (No parcel waits for a slip.)"""
+    methods = {payment.id: METHODS[payment.method] for payment in order.payments}
+    is_booked = order.fulfillment_status == FulfillmentStatus.BOOKED
+    return (is_booked or any(method.slow for method in methods.values())) and all(
+        payment.status == PaymentStatus.AUTHORIZED
+        for payment in order.payments
+        if methods[payment.id].holdable
+    )

@@ -45,6 +45,7 @@ class Sources:
     payment_provider_key: str = field(repr=False)
     carrier_url: str
     carrier_key: str = field(repr=False)
+    events_kept_s: float | None = None  # older ones may be forgotten; None: a week
 
     @classmethod
     def of_stack(cls, ready: Ready) -> Sources:
@@ -132,20 +133,22 @@ async def run_audit(sources: Sources, *, settle_s: float | None = None) -> Audit
     pool = await connect_pool(sources.database_url, size=1, application_name="ordersaga audit")
     try:
         async with BookReader(provider=provider, carrier=carrier) as books:
-            return await _audit(pool, books, settle_s)
+            return await _audit(pool, books, settle_s, sources.events_kept_s)
     finally:
         await pool.close()
 
 
-async def _audit(pool: Pool, books: BookReader, settle_s: float | None) -> AuditReport:
+async def _audit(
+    pool: Pool, books: BookReader, settle_s: float | None, kept_s: float | None
+) -> AuditReport:
     began_s = time.monotonic()
-    look = await _look(pool, books, settle_s=settle_s)
+    look = await _look(pool, books, settle_s=settle_s, kept_s=kept_s)
     judgement, suspects = look.judgement, look.judgement.suspects
     for _ in range(ROUNDS):
         if not suspects:
             break
         await asyncio.sleep(ROUND_PAUSE_S)
-        again = await _look(pool, books, settle_s=settle_s, only=suspects)
+        again = await _look(pool, books, settle_s=settle_s, kept_s=kept_s, only=suspects)
         judgement = judgement.revised(suspects, by=again.judgement)
         suspects = frozenset(
             order_id
@@ -173,12 +176,17 @@ class _Look:
 
 
 async def _look(
-    pool: Pool, books: BookReader, *, settle_s: float | None, only: Collection[str] | None = None
+    pool: Pool,
+    books: BookReader,
+    *,
+    settle_s: float | None,
+    kept_s: float | None,
+    only: Collection[str] | None = None,
 ) -> _Look:
     from adapters.postgres.audit import read_ours
     from ordersaga.audit import judge
 
-    ours = await read_ours(pool, only=only)
+    ours = await read_ours(pool, only=only, events_kept_s=kept_s)
     theirs = await books.read()
     if only is not None:
         references = {p.provider_ref for o in ours.orders for p in o.payments if p.provider_ref}
@@ -207,6 +215,7 @@ def _find_sources(ready_file: Path | None, data_dir: Path) -> Sources:
             settings.payment_provider_key,
             settings.carrier_url,
             settings.carrier_key,
+            settings.events_kept_s,
         )
     running = find_running(data_dir)
     if running is None:

@@ -8,6 +8,7 @@ import typer
 
 FAILED = 1
 MISUSED = 2  # a setting or an option is missing or wrong
+UNDECIDED = 2  # an order has no end yet, or something could not be looked at
 
 
 def give_up(message: str, *, code: int = FAILED) -> NoReturn:

@@ -29,6 +29,18 @@ def settings() -> Settings:
         give_up("\nordersaga: ".join(faults_of(error)), code=MISUSED)
 
 
+def careful_settings() -> Settings:
+    """The same, for a program that serves: careless ones end it in production."""
+    from adapters.production import Careless, refuse_carelessness
+
+    found = settings()
+    try:
+        refuse_carelessness(found, os.environ)
+    except Careless as error:
+        give_up(str(error).replace("\n", "\nordersaga: "), code=MISUSED)
+    return found
+
+
 def faults_of(error: ValidationError) -> list[str]:
     """What is wrong with settings, one line each, by the name a person set them by."""
     from ordersaga.config import ENV_PREFIX

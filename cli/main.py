@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from cli import audit, keys, migrate, purge, serve, sweep, up
+from cli import (
+    audit,
+    codec_server,
+    erase,
+    event_schemas,
+    keys,
+    listen,
+    migrate,
+    openapi,
+    purge,
+    relay,
+    serve,
+    sweep,
+    up,
+)
 from cli.chaos import command as chaos
 from cli.demo import command as demo
 
@@ -20,9 +34,15 @@ app.command("audit")(audit.audit)
 app.command("chaos")(chaos.chaos)
 app.command("worker")(serve.worker)
 app.command("api")(serve.api)
+app.command("openapi")(openapi.openapi)
 app.command("migrate")(migrate.command)
 app.add_typer(keys.app, name="keys")
 app.add_typer(sweep.app, name="sweep")
+app.add_typer(relay.app, name="relay")
+app.command("listen")(listen.command)
+app.command("event-schemas")(event_schemas.command)
+app.command("erase")(erase.command)
+app.command("codec-server")(codec_server.command)
 app.command("purge")(purge.command)
 
 if __name__ == "__main__":

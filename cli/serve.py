@@ -13,7 +13,7 @@ from cli import environment
 
 def worker() -> None:
     """Run the worker alone, against TEMPORAL_* and ORDERSAGA_DATABASE_URL."""
-    environment.settings()
+    environment.careful_settings()
     _become("worker", env={})
 
 
@@ -22,7 +22,7 @@ def api(
     port: Annotated[int, typer.Option(help="TCP port to listen on.", min=1, max=65535)] = 8000,
 ) -> None:
     """Run the HTTP API alone, against TEMPORAL_* and ORDERSAGA_DATABASE_URL."""
-    environment.settings()
+    environment.careful_settings()
     _become("api", env={"ORDERSAGA_API_HOST": host, "ORDERSAGA_API_PORT": str(port)})
 
 

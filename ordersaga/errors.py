@@ -6,8 +6,12 @@ OrdersagaError
 │   ├── ProviderUnavailable  a payment provider or a carrier did not answer, or not usefully
 │   ├── DatabaseUnavailable  PostgreSQL is away, or asks for the transaction again
 │   └── EngineUnavailable    Temporal did not answer: what was stored is delivered later
-└── ProviderAnswerWrong      an answer that contradicts what was asked (amount, currency, id):
-                             a bug or an attack, never believed
+├── ProviderMisused          a provider does not take how it is asked: a bug, or a wrong setting
+├── ProviderAnswerWrong      an answer that contradicts what was asked (amount, currency, id):
+│                            a bug or an attack, never believed
+├── Unacceptable             an event that a sink does not take, whenever it is told: a person looks
+├── BadSignature             a message from outside that its sender did not sign so, or not now
+└── BadBody                  a message that was signed, and cannot be read
 """
 
 from __future__ import annotations
@@ -46,5 +50,21 @@ class EngineUnavailable(Unavailable):
     """Temporal did not answer, or not in time."""
 
 
+class ProviderMisused(OrdersagaError):
+    """Our key or our parameters are refused. Told by codes: a provider's sentences repeat what we sent."""
+
+
 class ProviderAnswerWrong(OrdersagaError):
     """The provider answered, but not to what was asked."""
+
+
+class Unacceptable(OrdersagaError):
+    """Nothing is wrong with the sink, and it does not take this event."""
+
+
+class BadSignature(OrdersagaError):
+    """A message from outside: forged, stale, without a signature, or signed with another secret."""
+
+
+class BadBody(OrdersagaError):
+    """A message from outside whose sender is proven, and whose body is not what he sends."""

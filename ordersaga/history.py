@@ -18,18 +18,22 @@ from ordersaga.errors import IllegalMove
 from ordersaga.lifecycle import (
     FULFILLMENT,
     PAYMENT,
+    RETURN,
     STATUS,
     FulfillmentStatus,
     PaymentStatus,
     PaymentSums,
+    ReturnStatus,
     Status,
     derive_payment_status,
 )
+from ordersaga.tracking import DELIVERED, HANDED_OVER
 
 PAYMENT_STATUS: Final = "payment_status"  # the order's derived one, as history names it
 
 ACCEPTED: Final = "order.accepted"
 PAYMENTS_ADDED: Final = "payments.added"
+RETURN_REQUESTED: Final = "return.requested"
 
 # Worth telling, but no machine moves.
 NOTES: Final = frozenset(
@@ -46,6 +50,13 @@ NOTES: Final = frozenset(
         "attention.raised",
         "attention.answered",
         "attention.cleared",
+        "hold.placed",
+        "hold.released",
+        "tracking.updated",  # what the carrier says of the parcel
+        "receipt.confirmed",  # by the buyer
+        "review.given",
+        "refund.requested",  # without a return
+        "payment.disputed",
     }
 )
 
@@ -91,6 +102,14 @@ class PaymentState:
 
 
 @dataclass(frozen=True)
+class ReturnState:
+    """One return's standing."""
+
+    id: str
+    status: str = ReturnStatus.REQUESTED
+
+
+@dataclass(frozen=True)
 class OrderState:
     """Where an order stands after `version` events."""
 
@@ -100,12 +119,20 @@ class OrderState:
     payments: tuple[PaymentState, ...] = ()
     failure: Mapping[str, JsonValue] | None = None
     attention: Mapping[str, JsonValue] | None = None
+    hold: Mapping[str, JsonValue] | None = None
+    returns: tuple[ReturnState, ...] = ()
     version: int = 0
     paid_at: datetime | None = None
     confirmed_at: datetime | None = None
     shipped_at: datetime | None = None
     delivered_at: datetime | None = None
+    received_at: datetime | None = None
     completed_at: datetime | None = None
+
+    @property
+    def windows_from(self) -> datetime | None:
+        """Since when the windows after its delivery run: never from before it was confirmed."""
+        return windows_from(delivered_at=self.delivered_at, confirmed_at=self.confirmed_at)
 
     def payment(self, payment_id: str) -> PaymentState:
         """Raises `KeyError` where the order has no such payment."""
@@ -113,6 +140,22 @@ class OrderState:
             if payment.id == payment_id:
                 return payment
         raise KeyError(payment_id)
+
+    def return_(self, return_id: str) -> ReturnState:
+        """Raises `KeyError` where the order has no such return."""
+        for return_ in self.returns:
+            if return_.id == return_id:
+                return return_
+        raise KeyError(return_id)
+
+
+def windows_from(
+    *, delivered_at: datetime | None, confirmed_at: datetime | None
+) -> datetime | None:
+    """None: not delivered yet. A carrier's clock may say anything."""
+    if delivered_at is None or confirmed_at is None:
+        return delivered_at
+    return max(delivered_at, confirmed_at)
 
 
 _MACHINE_OF: Final = {
@@ -127,13 +170,17 @@ def advance(
     state = replace(state, version=state.version + 1)
     if happening.type in (ACCEPTED, PAYMENTS_ADDED):
         return _with_payments(state, happening)
+    if happening.type == RETURN_REQUESTED:
+        return _with_return(state, happening)
     if happening.type in NOTES:
-        return _with_note(state, happening)
+        return _with_note(state, happening, occurred_at)
     machine = _MACHINE_OF.get(happening.type)
     if machine is None:
         raise IllegalMove(machine="history", state=state.status, move=happening.type)
     if machine == PAYMENT:
         return _with_payment_moved(state, happening, occurred_at)
+    if machine == RETURN:
+        return _with_return_moved(state, happening)
     before = state.status if machine == STATUS else state.fulfillment_status
     after = lifecycle.move(machine, before, happening.type)
     fact = Fact(happening.type, machine, before, after, happening.data)
@@ -157,9 +204,9 @@ def _stamped(state: OrderState, at: datetime) -> OrderState:
         case Status.CONFIRMED:
             return replace(state, confirmed_at=at)
         case Status.SHIPPED:
-            return replace(state, shipped_at=at)
+            return replace(state, shipped_at=state.shipped_at or at)
         case Status.DELIVERED:
-            return replace(state, delivered_at=at)
+            return replace(state, delivered_at=state.delivered_at or at)
         case Status.COMPLETED:
             return replace(state, completed_at=at)
     return state
@@ -189,18 +236,56 @@ def _with_payments(state: OrderState, happening: Happening) -> tuple[OrderState,
     return replace(state, payments=state.payments + added), fact
 
 
-def _with_note(state: OrderState, happening: Happening) -> tuple[OrderState, Fact]:
-    fact = Fact(happening.type, None, None, None, happening.data)
-    if happening.type == "attention.raised":
-        state = replace(state, attention=happening.data)
-    elif happening.type == "attention.cleared":
-        state = replace(state, attention=None)
-    elif happening.type == "payment.refused":
-        code = str(happening.data["code"])
-        state = _replace_payment(
-            state, replace(state.payment(str(happening.data["payment_id"])), failure_code=code)
-        )
+def _with_note(
+    state: OrderState, happening: Happening, occurred_at: datetime
+) -> tuple[OrderState, Fact]:
+    data = happening.data
+    fact = Fact(happening.type, None, None, None, data)
+    match happening.type:
+        case "attention.raised":
+            state = replace(state, attention=data)
+        case "attention.cleared":
+            state = replace(state, attention=None)
+        case "hold.placed":
+            state = replace(state, hold=data)
+        case "hold.released":
+            state = replace(state, hold=None)
+        case "receipt.confirmed":
+            state = replace(state, received_at=occurred_at)
+        case "tracking.updated":
+            state = _with_parcel_seen(state, str(data["status"]), occurred_at)
+        case "payment.refused":
+            payment = state.payment(str(data["payment_id"]))
+            state = _replace_payment(state, replace(payment, failure_code=str(data["code"])))
     return state, fact
+
+
+def _with_parcel_seen(state: OrderState, status: str, at: datetime) -> OrderState:
+    """The earliest sign counts, in whatever order the carrier's messages come."""
+    if status in HANDED_OVER:
+        state = replace(state, shipped_at=min(state.shipped_at or at, at))
+    if status == DELIVERED:
+        state = replace(state, delivered_at=min(state.delivered_at or at, at))
+    return state
+
+
+def _with_return(state: OrderState, happening: Happening) -> tuple[OrderState, Fact]:
+    """`data`: `return_id`, `lines`, `amount`."""
+    requested = ReturnState(str(happening.data["return_id"]))
+    for known in state.returns:
+        if known.id == requested.id:
+            raise IllegalMove(machine=RETURN, state=known.status, move=happening.type)
+    fact = Fact(happening.type, RETURN, None, requested.status, happening.data)
+    return replace(state, returns=(*state.returns, requested)), fact
+
+
+def _with_return_moved(state: OrderState, happening: Happening) -> tuple[OrderState, Fact]:
+    """`data`: `return_id`."""
+    before = state.return_(str(happening.data["return_id"]))
+    after = replace(before, status=lifecycle.move(RETURN, before.status, happening.type))
+    returns = tuple(after if r.id == after.id else r for r in state.returns)
+    fact = Fact(happening.type, RETURN, before.status, after.status, happening.data)
+    return replace(state, returns=returns), fact
 
 
 def _with_payment_moved(

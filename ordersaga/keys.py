@@ -75,9 +75,39 @@ def release_step(shipment_id: str) -> str:
     return f"release:{shipment_id}"
 
 
-def refund_step(payment_id: str) -> str:
-    """Giving a payment back after `confirm`."""
-    return f"refund:{payment_id}"
+def refund_step(refund_id: str) -> str:
+    """Giving some of a payment back after `confirm`."""
+    return f"refund:{refund_id}"
 
 
-RESTOCK = "restock"
+RESTOCK = "restock"  # of a whole order
+
+
+def restock_step(return_id: str) -> str:
+    """Putting the goods of one return back on the shelf."""
+    return f"{RESTOCK}:{return_id}"
+
+
+def dispute_step(payment_id: str) -> str:
+    """A payer's bank wants the money back: a person has to answer."""
+    return f"dispute:{payment_id}"
+
+
+def books_step(payment_id: str) -> str:
+    """The provider's books say something else than ours of a payment: a person has to look."""
+    return f"books:{payment_id}"
+
+
+def return_workflow_id(return_id: str) -> str:
+    """The Temporal workflow that owns a return."""
+    return f"return:{return_id}"
+
+
+def refund_workflow_id(request_id: str) -> str:
+    """The Temporal workflow that owns a refund without a return."""
+    return f"refund:{request_id}"
+
+
+def payment_news_workflow_id(order_id: str, event_id: str) -> str:
+    """The Temporal workflow that looks at a payment of an order that is over."""
+    return f"payment-news:{order_id}:{event_id}"

@@ -1,4 +1,4 @@
-"""The life of an order: three machines, each one table of moves.
+"""The life of an order: three machines, each one table of moves; and a fourth for each return of it.
 
 Nothing else in the product decides what may follow what. `move` is the one way to go; an illegal one
 raises `IllegalMove` and changes nothing.
@@ -52,6 +52,16 @@ class FulfillmentStatus(StrEnum):
     CANCELED = "canceled"
 
 
+class ReturnStatus(StrEnum):
+    """Of goods that come back after delivery."""
+
+    REQUESTED = "requested"
+    APPROVED = "approved"  # the buyer may send them
+    RECEIVED = "received"  # they are here, and on the shelf again
+    REFUNDED = "refunded"  # their money went back
+    DECLINED = "declined"
+
+
 @dataclass(frozen=True)
 class Move:
     """`event` takes a machine from any of `sources` to `target`, because `reason`."""
@@ -62,7 +72,7 @@ class Move:
     reason: str
 
 
-S, P, F = Status, PaymentStatus, FulfillmentStatus
+S, P, F, R = Status, PaymentStatus, FulfillmentStatus, ReturnStatus
 
 STATUS_MOVES: Final = (
     Move("order.confirmed", (S.PENDING,), S.CONFIRMED, "every participant said yes"),
@@ -80,8 +90,8 @@ STATUS_MOVES: Final = (
 PAYMENT_MOVES: Final = (
     Move("payment.requires_action", (P.UNPAID,), P.REQUIRES_ACTION, "waiting for the payer"),
     Move("payment.authorized", (P.UNPAID, P.REQUIRES_ACTION), P.AUTHORIZED, "money is held"),
-    Move("payment.captured", (P.UNPAID, P.REQUIRES_ACTION, P.AUTHORIZED, P.FAILED), P.CAPTURED,
-         "taken; declined is not dead: a late duplicate may still succeed"),
+    Move("payment.captured", (P.UNPAID, P.REQUIRES_ACTION, P.AUTHORIZED, P.FAILED, P.VOIDED), P.CAPTURED,
+         "taken; also after it was declined or given up: a bank may still take it"),
     Move("payment.failed", (P.UNPAID, P.REQUIRES_ACTION, P.AUTHORIZED), P.FAILED, "refused"),
     Move("payment.voided", (P.UNPAID, P.REQUIRES_ACTION, P.AUTHORIZED), P.VOIDED, "given up unused"),
     Move("payment.partially_refunded", (P.CAPTURED, P.PARTIALLY_REFUNDED), P.PARTIALLY_REFUNDED,
@@ -97,10 +107,23 @@ FULFILLMENT_MOVES: Final = (
     Move("parcel.returned", (F.BOOKED, F.SHIPPED, F.DELIVERED), F.RETURNED, "came back, or is lost"),
 )  # fmt: skip
 
+RETURN_MOVES: Final = (
+    Move("return.approved", (R.REQUESTED,), R.APPROVED, "the seller agrees"),
+    Move("return.declined", (R.REQUESTED, R.APPROVED), R.DECLINED, "the seller does not, or nothing came"),
+    Move("return.received", (R.APPROVED,), R.RECEIVED, "the goods are back"),
+    Move("return.refunded", (R.RECEIVED,), R.REFUNDED, "their money is back"),
+)  # fmt: skip
+
 STATUS: Final = "status"
 PAYMENT: Final = "payment"
 FULFILLMENT: Final = "fulfillment_status"
-MACHINES: Final = {STATUS: STATUS_MOVES, PAYMENT: PAYMENT_MOVES, FULFILLMENT: FULFILLMENT_MOVES}
+RETURN: Final = "return"
+MACHINES: Final = {
+    STATUS: STATUS_MOVES,
+    PAYMENT: PAYMENT_MOVES,
+    FULFILLMENT: FULFILLMENT_MOVES,
+    RETURN: RETURN_MOVES,
+}
 
 _TARGETS: Final = {
     (machine, source, m.event): m.target
@@ -151,20 +174,70 @@ def derive_payment_status(payments: Iterable[PaymentSums]) -> PaymentStatus:
     return P.UNPAID
 
 
-# What somebody may ask of an order, and in which of its states. The state of its money or parcel can
-# still refuse: `allowed_requests` sees both.
+# What somebody may ask of an order, and in which of its states. Its money, parcel, window or attention
+# can still refuse: `allowed_requests` sees them.
 CANCELABLE: Final = frozenset({S.PENDING, S.CONFIRMED})
+RECEIVABLE: Final = frozenset({S.SHIPPED, S.DELIVERED})
+RETURNABLE: Final = frozenset({S.DELIVERED, S.COMPLETED})
+REFUNDABLE: Final = frozenset({S.CONFIRMED, S.SHIPPED, S.DELIVERED, S.COMPLETED})
 
 
-def allowed_requests(
-    *, status: str, has_payments: bool, total: int, in_attention: bool
-) -> tuple[str, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Circumstances:
+    """What decides, beside its status, which requests an order takes now. Money in minor units."""
+
+    total: int
+    has_payments: bool
+    is_ours_to_ship: bool  # the merchant's own parcel
+    in_attention: bool
+    cancel_is_open: bool  # asked, and not answered yet; or its merchant has declined it
+    held_by: str | None  # the kind of its hold
+    is_returnable: bool  # within its window, with goods that were not sent back yet
+    is_refundable: bool  # something of what was taken is left
+    is_reviewed: bool
+
+
+def allowed_requests(status: str, given: Circumstances) -> tuple[str, ...]:
     """The requests that this order would take now, by their names in the API."""
-    asks = []
-    if status == S.PENDING and not has_payments and total > 0:
-        asks.append("pay")
-    if status in CANCELABLE:
-        asks.append("cancel")
-    if in_attention:
-        asks.append("attention")
-    return tuple(asks)
+    is_pending = status == S.PENDING
+    may_go_on = is_pending and not given.cancel_is_open
+    is_held = given.held_by is not None
+    asks = {
+        "pay": is_pending and not given.has_payments and given.total > 0,
+        "hold": may_go_on and not is_held,
+        "release": may_go_on and is_held and given.held_by != MERCHANT_ACCEPTS,
+        "accept": may_go_on and given.held_by == MERCHANT_ACCEPTS,
+        "decline": may_go_on and given.held_by == MERCHANT_ACCEPTS,
+        "ship": status == S.CONFIRMED and given.is_ours_to_ship and not given.cancel_is_open,
+        "cancel": status in CANCELABLE,
+        "confirm-receipt": status in RECEIVABLE,
+        "returns": status in RETURNABLE and given.is_returnable,
+        "review": status == S.COMPLETED and not given.is_reviewed,
+        "refunds": status in REFUNDABLE and given.is_refundable,
+        "attention": given.in_attention,
+    }
+    return tuple(name for name, is_allowed in asks.items() if is_allowed)
+
+
+# What the seller says to a return → what that does to it.
+RETURN_REQUESTS: Final = {
+    "approve": "return.approved",
+    "decline": "return.declined",
+    "receive": "return.received",
+}
+
+
+def allowed_return_requests(status: str, return_status: str) -> tuple[str, ...]:
+    """The same of one return. One whose order went back as a whole can only be declined."""
+    return tuple(
+        name
+        for name, event in RETURN_REQUESTS.items()
+        if (RETURN, return_status, event) in _TARGETS
+        and (status in RETURNABLE or name == "decline")
+    )
+
+
+# Who stops an order before its money is taken.
+OPERATOR_HOLDS: Final = "operator"
+RULE_HOLDS: Final = "rule"
+MERCHANT_ACCEPTS: Final = "merchant"

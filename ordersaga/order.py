@@ -6,7 +6,7 @@ Everything here is frozen data. Amounts are integer minor units of the order's o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
@@ -90,6 +90,17 @@ class NewOrder:
     customer: Mapping[str, JsonValue]
     shipping_address: Mapping[str, JsonValue]
     metadata: Mapping[str, JsonValue]
+    hold: Hold | None = None
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Why an order stops before its money is taken: for whom, and until when its parts are kept."""
+
+    kind: Literal["operator", "rule", "merchant"]
+    reason: str
+    by: str
+    until: datetime
 
 
 @dataclass(frozen=True)
@@ -103,8 +114,9 @@ class OrderTicket:
     parcel: Parcel
     deadline: datetime  # until when it waits for its payer
     outage_patience_s: int  # how long a hold or a charge is retried while its provider is away
-    payer_poll_s: int
     undo_retry_cap_s: int
+    completion_window_s: int  # how long after delivery it can be given back without a word
+    held_until: datetime | None = None  # it has a hold
     is_resumed: bool = False  # a workflow before this one was lost, and may have begun any step
 
 
@@ -138,7 +150,12 @@ CANCELED: Final = "canceled"
 CANCEL_ASKED: Final = Refusal("customer", CANCELED, "canceled by request")
 PAYMENT_EXPIRED: Final = "payment_expired"
 PROVIDER_UNAVAILABLE: Final = "provider_unavailable"
-WITHDRAWALS: Final = frozenset({CANCELED, PAYMENT_EXPIRED, PROVIDER_UNAVAILABLE})
+HOLD_EXPIRED: Final = "hold_expired"
+WITHDRAWALS: Final = frozenset({CANCELED, PAYMENT_EXPIRED, PROVIDER_UNAVAILABLE, HOLD_EXPIRED})
+DECLINED_BY_MERCHANT: Final = Refusal(
+    "merchant", "declined_by_merchant", "the merchant does not accept the order"
+)
+NOBODY_RELEASED_IT: Final = Refusal("operator", HOLD_EXPIRED, "nobody let the order go on in time")
 
 
 @dataclass(frozen=True)
@@ -149,6 +166,7 @@ class Vote:
     answer: Literal["yes", "no", "waiting"]  # waiting: for its payer, so ask again
     reference: str | None = None
     refusal: Refusal | None = None
+    expires_at: datetime | None = None  # until when a payer is waited for
 
     @classmethod
     def yes(cls, step: str, reference: str | None = None) -> Vote:
@@ -167,7 +185,9 @@ class Standing:
     payment_status: str
 
 
-Verdict = Literal["confirm", "undo"]
+Verdict = Literal[
+    "confirm", "undo", "held"
+]  # held: nothing is decided, somebody has to let it go on
 
 
 @dataclass(frozen=True)
@@ -177,6 +197,63 @@ class Decision:
     verdict: Verdict
     failure: Refusal | None
     standing: Standing
+    held_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class RefundPlan:
+    """What goes back of one payment, for one reason: a row of `refunds`. Minor units."""
+
+    id: str
+    payment_id: str
+    method: str
+    amount: int
+
+    @property
+    def step(self) -> str:
+        return keys.refund_step(self.id)
+
+    @property
+    def is_ours(self) -> bool:
+        return METHODS[self.method].site == OWN
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What became of an order when its parcel was seen. `reversal`: why it has to be given back."""
+
+    standing: Standing
+    delivered_at: datetime | None
+    reversal: Refusal | None = None
+
+
+@dataclass(frozen=True)
+class ReversalOpened:
+    """Why an order is given back, and what of its money. `refusal`: too late, the parcel is on its way."""
+
+    why: Refusal
+    refusal: Refusal | None = None
+    refunds: tuple[RefundPlan, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReturnStanding:
+    """How a return stands. `refunds`: what is still to do, once its goods are received."""
+
+    status: str
+    refunds: tuple[RefundPlan, ...] = ()
+
+
+@dataclass(frozen=True)
+class GiveBackTicket:
+    """What the workflow of a return, or of a refund without one, is started with."""
+
+    order_id: str
+    currency: str
+    amount: int
+    undo_retry_cap_s: int
+    return_id: str | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -188,7 +265,9 @@ class Outcome:
     failure: Refusal | None = None
 
 
-RequestKind = Literal["cancel", "pay", "attention"]
+RequestKind = Literal[
+    "cancel", "pay", "attention", "hold", "release", "accept", "decline", "receipt"
+]
 
 
 @dataclass(frozen=True)
@@ -201,14 +280,4 @@ class OrderRequest:
     payments: tuple[PaymentPlan, ...] = ()  # of a `pay`
     step: str = ""  # of an `attention`
     action: Literal["", "retry", "skip"] = ""
-
-
-@dataclass(frozen=True)
-class Attention:
-    """What keeps failing and needs a person."""
-
-    step: str
-    error: str
-    tries: int
-    since: datetime
-    actions: tuple[str, ...] = field(default=("retry", "skip"))
+    held_until: datetime | None = None  # of a `hold`

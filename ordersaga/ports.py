@@ -7,12 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Protocol
 
 from pydantic import JsonValue
 
 from ordersaga.keys import Step
-from ordersaga.order import Decision, Refusal, Standing, Vote
+from ordersaga.messages import CarrierNews, PaymentNews
+from ordersaga.order import (
+    Decision,
+    Followed,
+    RefundPlan,
+    Refusal,
+    ReturnStanding,
+    ReversalOpened,
+    Standing,
+    Vote,
+)
 
 # --- Payment providers ------------------------------------------------------------------------
 
@@ -36,6 +47,10 @@ class ProviderPayment:
     captured: int
     refusal: Refusal | None = None  # the last decline, if there was one
     next_action: Mapping[str, JsonValue] | None = None  # what the payer has to do
+    expires_at: datetime | None = None  # a slip's last moment: it cannot be paid later
+    # What was done with taken money since, by us or anybody else. Known where it was retrieved.
+    refunded: int = 0  # accepted by the provider: pending refunds count
+    is_disputed: bool = False  # its payer's bank asks for it
 
 
 @dataclass(frozen=True)
@@ -54,7 +69,8 @@ class PaymentRequest:
 class PaymentGateway(Protocol):
     """A payment provider, spoken to by the reference that `create` gave.
 
-    All but `create` raise `ProviderAnswerWrong` where the answer is of another amount or currency.
+    All raise `ProviderAnswerWrong` where the answer is of another payment, amount or currency, and
+    `ProviderMisused` where the provider does not take how it is asked: a bug, or a wrong key.
     """
 
     async def create(self, request: PaymentRequest) -> str | Refusal:
@@ -64,7 +80,7 @@ class PaymentGateway(Protocol):
         """Asks for the money: to hold it where the method can be held, else to take it."""
 
     async def retrieve(self, reference: str, request: PaymentRequest) -> ProviderPayment:
-        """How it stands."""
+        """How it stands, and what became of taken money since."""
 
     async def capture(self, reference: str, request: PaymentRequest) -> ProviderPayment:
         """Takes held money. Still `held` with a refusal: declined."""
@@ -75,7 +91,10 @@ class PaymentGateway(Protocol):
     async def refund(
         self, reference: str, request: PaymentRequest, *, amount: int, refund_key: str
     ) -> str:
-        """Gives `amount` of taken money back, once for each `refund_key`; returns its reference."""
+        """Gives `amount` of taken money back, once for each `refund_key`; returns its reference.
+
+        It is accepted then; the payer may have it days later.
+        """
 
 
 # --- Carriers ---------------------------------------------------------------------------------
@@ -117,6 +136,8 @@ class OwnSite(Protocol):
     ) -> Decision:
         """Writes the order's decision if none is written, and acts on it; returns the one that is.
 
+        A held order is not confirmed: `held`, and nothing is written; once its hold has expired, undone.
+
         `confirm` takes all that our site holds; `undo` (`objection` says why, or a stored cancel does)
         gives it back, and ends the order where `nothing_else` has to be undone.
         A confirm that lacks somebody's yes becomes an undo (`not_held`).
@@ -125,11 +146,39 @@ class OwnSite(Protocol):
     async def close(self, order_id: str) -> Standing:
         """All that was asked to be undone is: ends the order, if it has not ended."""
 
-    async def open_reversal(self, order_id: str, failure: Refusal) -> None:
-        """The parcel will not come: from here on a confirmed order is given back."""
+    async def follow_parcel(self, order_id: str, news: CarrierNews) -> Followed:
+        """Keeps what the carrier said, once, and moves the order where the parcel's fold leads it."""
+
+    async def resume(self, order_id: str) -> Followed:
+        """The workflow of an order was lost: what it was told from outside is told again; and where its
+        parcel is by what it had heard."""
+
+    async def held_until(self, order_id: str) -> datetime | None:
+        """Until when somebody holds it; None: nobody does."""
+
+    async def complete(self, order_id: str) -> Standing:
+        """A delivered order is over: its window has passed. Nothing, if it has moved on."""
+
+    async def open_reversal(self, order_id: str, failure: Refusal) -> ReversalOpened:
+        """The parcel will not come: from here on a confirmed order is given back, what is left of it.
+
+        Refused where the merchant's own parcel is on its way and `failure` is somebody's wish.
+        """
 
     async def reverse(self, order_id: str) -> Standing:
-        """Restocks, refunds the ledger's payments, and ends the order."""
+        """Restocks what is not lost, refunds the ledger's payments, and ends the order."""
+
+    async def look_at_return(self, return_id: str) -> ReturnStanding:
+        """How a return stands; and once its goods are here, what still has to go back for it."""
+
+    async def settle_return(self, return_id: str) -> str:
+        """Refunds the ledger's part of it, and ends the return; its status."""
+
+    async def requested_refunds(self, request_id: str) -> tuple[RefundPlan, ...]:
+        """What an operator gives back without a return."""
+
+    async def settle_refund(self, request_id: str) -> None:
+        """Refunds the ledger's part of it."""
 
     async def refuse_cancel(self, order_id: str, refusal: Refusal) -> None:
         """Answers every open cancel of the order with no."""
@@ -157,14 +206,6 @@ class RemoteParcel:
     country: str
 
 
-@dataclass(frozen=True)
-class Begun:
-    """May the step act? `vote`: it was answered before. `undone`: it is too late."""
-
-    vote: Vote | None
-    undone: bool
-
-
 Destination = Literal["payer", "store_credit"]  # where money goes that is given back
 Op = Literal["hold", "undo"]  # which of a step's two fence rows
 
@@ -179,8 +220,8 @@ class Records(Protocol):
 
     async def parcel(self, shipment_id: str) -> RemoteParcel: ...
 
-    async def begin(self, step: Step) -> Begun:
-        """Stores the intent to act. After an undo it never may."""
+    async def begin(self, step: Step) -> Vote | None:
+        """Stores the intent to act. None: act. Else its answer of before, or that it is too late."""
 
     async def may_take(self, step: Step) -> Vote | None:
         """None: what is held may be taken now. Else the step was undone, or its order is decided."""
@@ -206,14 +247,25 @@ class Records(Protocol):
     async def payment_given_back(
         self,
         step: Step,
-        op: Op,
         payment_id: str,
         *,
         amount: int,
         to: Destination,
     ) -> None:
-        """Stores that nothing of this payment is left with us: `amount` (0: it was never taken) went
-        back; store credit is posted here, once a step. `op`: an undo, or a refund's own hold."""
+        """Stores that a payment was undone and nothing of it is left with us: `amount` (0: it was never
+        taken) went back; store credit is posted here, once a step."""
+
+    async def refunded(self, step: Step, plan: RefundPlan, *, to: Destination) -> None:
+        """Stores that a refund was made; store credit is posted here, once a refund."""
+
+    async def payment_examined(
+        self, news: PaymentNews, answer: ProviderPayment
+    ) -> tuple[RefundPlan, ...]:
+        """Compares what the provider says with our tables, because of `news`.
+
+        Money that came after its payment was given up is written down, and what has to go back is
+        returned. A dispute, or a refund that nobody here asked for, calls a person.
+        """
 
     async def parcel_answered(
         self, step: Step, shipment_id: str, answer: Booking | Refusal

@@ -164,7 +164,8 @@ class Deliveries:
         due_ms: int | None = self._queries.next_delivery_ms(self._connection)["due_ms"]
         wait_s = None if due_ms is None else max(0, due_ms - now_ms()) / 1000
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), wait_s)
+            async with asyncio.timeout(wait_s):
+                await self._wake.wait()
 
     async def _send(self, client: httpx.AsyncClient, message: _Message) -> None:
         error = await self._attempt(client, message)

@@ -15,10 +15,22 @@ from cli.stack.stack import LocalStack
 SHORT_PATIENCE = {
     "outage_patience_s": 15,  # longer than a killed worker's heartbeat time-out and three failures
     "payer_patience_s": 6,
-    "payer_poll_s": 1,
+    "hold_patience_s": 4,
+    "completion_window_s": 3,
     "undo_retry_cap_s": 2,
     "sweep_interval_s": 0.5,
 }
+
+# Their tests share a stack of their own, which costs much of a core even while it idles.
+ON_ONE_WORKER = ("audit", "demo", "conformance")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Which tests go to the same worker where several run side by side: those of a file, or of a room."""
+    for item in items:
+        room = item.path.parent.name
+        group = room if room in ON_ONE_WORKER else f"{room}/{item.path.name}"
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

@@ -189,6 +189,8 @@ def test_our_programs_understand_their_settings(service: str) -> None:
     assert settings.database_url.endswith("@postgres:5432/ordersaga")
     assert "ordersaga_app" in settings.database_url, "the service is not the tables' owner"
     assert environment["TEMPORAL_ADDRESS"] == "temporal:7233"
+    assert settings.amqp_url.startswith("amqp://ordersaga:")
+    assert settings.amqp_url.endswith("@rabbitmq:5672/")
 
 
 def test_migrations_run_as_the_tables_owner() -> None:

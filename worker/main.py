@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import structlog
+from prometheus_client import start_http_server
 from temporalio.client import Client
 from temporalio.worker import (
     Interceptor,
@@ -29,12 +30,15 @@ from adapters.stripe import StripeGateway
 from adapters.temporal import OrderWorkflows, connect
 from ordersaga.config import Settings
 from ordersaga.errors import DatabaseUnavailable
+from ordersaga.order import SANDBOX
 from worker.discretion import Discretion
 from worker.heartbeats import Heartbeats
+from worker.relay.relay import Relay
+from worker.sinks import sinks_of
 from worker.sweep import Sweep
 from workflows.order import OrderWorkflow
-
-SANDBOX_CARRIER: Final = "sandbox"
+from workflows.refund import PaymentNewsWorkflow, RefundWorkflow
+from workflows.return_ import ReturnWorkflow
 
 RECONNECT_S: Final = 1.0
 GRACEFUL_STOP_S: Final = 10  # longer than a provider takes, shorter than a deployment waits
@@ -50,28 +54,39 @@ log = structlog.get_logger()
 @asynccontextmanager
 async def activities_of(settings: Settings, pool: Pool) -> AsyncIterator[list[Callable[..., Any]]]:
     """Every activity, its ports filled."""
-    records = PostgresRecords(pool)
+    records = PostgresRecords(pool, payer_patience_s=settings.payer_patience_s)
     gateway = StripeGateway(
-        api_key=settings.payment_provider_key, base_url=settings.payment_provider_url
+        api_key=settings.payment_provider_key,
+        base_url=settings.payment_provider_url,
+        return_url=settings.payment_return_url,
     )
     carrier = HttpCarrier(base_url=settings.carrier_url, key=settings.carrier_key)
     own_site = OwnSiteActivities(PostgresOwnSite(pool))
     payments = PaymentActivities(gateway, records)
-    parcels = ParcelActivities({SANDBOX_CARRIER: carrier}, records)
+    parcels = ParcelActivities({SANDBOX: carrier}, records)
     try:
         yield [
             own_site.hold_own_site,
             own_site.decide_order,
             own_site.close_order,
+            own_site.follow_parcel,
+            own_site.resume_order,
+            own_site.look_at_hold,
+            own_site.complete_order,
             own_site.open_reversal,
             own_site.reverse_own_site,
             own_site.refuse_cancel,
+            own_site.look_at_return,
+            own_site.settle_return,
+            own_site.requested_refunds,
+            own_site.settle_refund,
             payments.authorize_payment,
             payments.charge_payment,
-            payments.await_payer,
+            payments.check_payment,
             payments.capture_payment,
             payments.undo_payment,
             payments.refund_payment,
+            payments.examine_payment,
             parcels.book_parcel,
             parcels.release_parcel,
             parcels.cancel_parcel,
@@ -95,7 +110,7 @@ def build_worker(
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[OrderWorkflow],
+        workflows=[OrderWorkflow, ReturnWorkflow, RefundWorkflow, PaymentNewsWorkflow],
         activities=activities,
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_cached_workflows=CACHED_WORKFLOWS,
@@ -130,17 +145,33 @@ async def run_worker(settings: Settings, interceptors: Sequence[Interceptor] = (
         loop.add_signal_handler(signum, stop.set)
     pool = await _connect_when_it_is_there(settings)
     try:
-        client = await connect(lazy=False)
+        client = await connect(settings.payload_keys, lazy=False)
         sweep = Sweep(pool, OrderWorkflows(client, settings), settings)
         async with (
             activities_of(settings, pool) as activities,
+            sinks_of(settings, pool) as sinks,
             build_worker(client, settings, activities, interceptors),
         ):
-            sweeping = asyncio.create_task(sweep.run_forever())
+            relay = Relay(
+                pool,
+                database_url=settings.database_url,
+                publishers=sinks.publishers,
+                fan_outs=sinks.fan_outs,
+                kept_s=settings.events_kept_s,
+            )
+            beside = [
+                asyncio.create_task(each())
+                for each in (sweep.run_forever, relay.run_forever, *sinks.background)
+            ]
+            if settings.metrics_address:
+                host, _, port = settings.metrics_address.partition(":")
+                start_http_server(int(port), addr=host)
             log.info("worker.ready", task_queue=settings.task_queue)
             print("worker ready", flush=True)
             await stop.wait()
-            sweeping.cancel()
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
     finally:
         await pool.close()
     log.info("worker.stopped")

@@ -1,43 +1,48 @@
-"""The order as a durable workflow: `run` is the business; `saga.py` and `policy.py` its plumbing."""
+"""The order as a durable workflow: `run` is the business.
+
+Its plumbing: `asks.py` (how each step is asked, its undo beside it), `saga.py` (undo, retries, people),
+`news.py` (what is heard from outside), `policy.py` (every time-out, named).
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import timedelta
-from functools import partial
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey
 
 with workflow.unsafe.imports_passed_through():
     from activities.local import OwnSiteActivities
-    from activities.parcel import ParcelActivities
-    from activities.payment import PaymentActivities
-    from activities.steps import Because, Decide, HoldOwnSite, ParcelStep, PaymentStep
+    from activities.steps import Because, Decide, FollowParcel, HoldOwnSite
     from ordersaga import keys
-    from ordersaga.lifecycle import PaymentStatus, Status
+    from ordersaga.lifecycle import FINAL, PaymentStatus, Status
     from ordersaga.methods import METHODS
-    from ordersaga.money import format_amount
     from ordersaga.order import (
         CANCEL_ASKED,
+        DECLINED_BY_MERCHANT,
+        NOBODY_RELEASED_IT,
         PAYMENT_EXPIRED,
         Decision,
+        Followed,
         OrderRequest,
         OrderTicket,
         Outcome,
         PaymentPlan,
         Refusal,
+        ReversalOpened,
         Standing,
     )
     from workflows import names, policy
+    from workflows.asks import Asks
     from workflows.cancellation import cancel_is_a_request, until
-    from workflows.saga import OUT_OF_PATIENCE, SKIPPED, Handle, Obligation, Saga, Skipped
+    from workflows.display import show, tell
+    from workflows.news import News
+    from workflows.saga import OUT_OF_PATIENCE, SKIPPED, Saga
 
-ORDER_STATUS = SearchAttributeKey.for_keyword(names.ORDER_STATUS)
-PAYMENT_STATUS = SearchAttributeKey.for_keyword(names.PAYMENT_STATUS)
+# Requests that say whether the order is held.
+HOLD_WORDS = ("hold", "release", "accept")
 
 
 @workflow.defn(name=names.ORDER_WORKFLOW)
@@ -48,18 +53,27 @@ class OrderWorkflow:
     def __init__(self, ticket: OrderTicket) -> None:
         self._order = ticket
         self._payments = ticket.payments
+        self._held_until = ticket.held_until  # by the merchant, a rule or an operator
+        self._last_hold_word = ""
         self._saga = Saga()
+        self._asks = Asks(ticket, self._saga)
+        self._news = News()
+        self._release: asyncio.Task[None] | None = None
         self._release_refused: Refusal | None = None  # the carrier will not come
+        self._is_received = False  # says its buyer
+        self._parcel_turned_back: Refusal | None = None
+        self._delivered_at: datetime | None = None
 
     @workflow.run
     @cancel_is_a_request
     async def run(self, ticket: OrderTicket) -> Outcome:
         if ticket.is_resumed:
-            self._owe_what_was_begun_before()
+            await self._resume()
         objection = (
             await self._hold_our_own()
             or await self._wait_until_buyer_pays()
             or await self._hold_elsewhere()
+            or await self._wait_while_held()
             or await self._charge()
             or await self._book_parcel_if_it_waited()
             or await self._capture()
@@ -67,26 +81,58 @@ class OrderWorkflow:
         decision = await self._decide(objection)
         if decision.verdict == "undo":
             return await self._undo(decision)
-        return await self._see_through()
+        return await self._see_through(decision.standing)
 
-    # --- What people ask meanwhile ----------------------------------------------------------------
+    # --- What is heard meanwhile ------------------------------------------------------------------
 
     @workflow.update(name=names.REQUEST_UPDATE)
     def request(self, request: OrderRequest) -> None:
         """Takes what was asked; the answer is written with the order, where everybody sees it."""
+        if request.kind in HOLD_WORDS:
+            self._take_hold_word(request)
         match request.kind:
             case "cancel":
-                self._saga.cancel = self._saga.cancel or request
+                self._saga.stop(CANCEL_ASKED)
             case "pay":
                 self._payments = self._payments or request.payments
+            case "decline":
+                self._saga.stop(DECLINED_BY_MERCHANT)
+            case "receipt":
+                self._is_received = True
             case "attention":
                 self._saga.instruct(request)
 
+    @workflow.signal(name=names.PAYMENT_EVENT)
+    def payment_event(self, message: Any = None, *_: Any) -> None:
+        """Something happened to a payment: a hint, the provider is asked.
+
+        (Sent by hand, a signal may carry nothing, or too much: that must not fail the task.)
+        """
+        self._news.hear_of_payment(message)
+
+    @workflow.signal(name=names.CARRIER_EVENT)
+    def carrier_event(self, message: Any = None, *_: Any) -> None:
+        """The parcel was seen."""
+        self._news.hear_of_parcel(message)
+
+    def _take_hold_word(self, request: OrderRequest) -> None:
+        """The newest counts, whichever comes first: their ids sort by when they were asked."""
+        if request.id > self._last_hold_word:
+            self._last_hold_word = request.id
+            self._held_until = request.held_until if request.kind == "hold" else None
+
     def cancel_from_engine(self) -> None:
         """Temporal's own cancel of this workflow: the same as anybody's."""
-        self._saga.cancel = self._saga.cancel or OrderRequest(
-            id="engine", kind="cancel", requested_by="temporal"
+        self._saga.stop(CANCEL_ASKED)
+
+    async def _resume(self) -> None:
+        """A workflow before this one is lost, with what it began and what it heard."""
+        self._asks.owe_what_was_begun_before(self._remote_payments)
+        seen: Followed = await workflow.execute_local_activity_method(
+            OwnSiteActivities.resume_order, self._order.order_id, **policy.LOCAL
         )
+        self._delivered_at = seen.delivered_at
+        self._parcel_turned_back = seen.reversal
 
     # --- Hold and take ----------------------------------------------------------------------------
 
@@ -100,11 +146,11 @@ class OrderWorkflow:
         """An order that came without payments."""
         if self._order.payments or self._order.total == 0:
             return None  # (payments that came since are not held yet: only those it came with are)
-        self._tell("Waits for the buyer to pay.")
+        tell("Waits for the buyer to pay.")
         try:
             await until(
-                lambda: bool(self._payments) or self._saga.cancel is not None,
-                timeout=self._patience_for_payer,
+                lambda: bool(self._payments) or self._saga.stopped is not None,
+                timeout=_time_left(self._order.deadline),
                 summary="the buyer pays",
             )
         except TimeoutError:
@@ -112,147 +158,10 @@ class OrderWorkflow:
         ours = [p.step for p in self._payments if p.is_ours]
         return await self._hold(ours) if ours else None
 
-    async def _hold_elsewhere(self) -> Refusal | None:
-        """What can be held at others, side by side; the parcel too, unless its money is slow."""
-        holdable = [p for p in self._remote_payments if METHODS[p.method].holdable]
-        for payment in holdable:
-            self._ask_payment(payment, PaymentActivities.authorize_payment, "hold")
-        if not self._parcel_waits:
-            self._ask_parcel()
-        return await self._saga.answers() or await self._wait_for_payers(holdable)
-
-    async def _charge(self) -> Refusal | None:
-        """What cannot be held, only after every hold said yes; slips last, for they have no refund."""
-        charged = [p for p in self._remote_payments if not METHODS[p.method].holdable]
-        for payment in (p for p in charged if not METHODS[p.method].slow):
-            self._ask_payment(payment, PaymentActivities.charge_payment, "charge")
-            if objection := await self._saga.answers() or await self._wait_for_payers([payment]):
-                return objection
-        slips = [p for p in charged if METHODS[p.method].slow]
-        for payment in slips:
-            self._ask_payment(payment, PaymentActivities.charge_payment, "slip")
-        return await self._saga.answers() or await self._wait_for_payers(slips)
-
-    async def _book_parcel_if_it_waited(self) -> Refusal | None:
-        if self._parcel_waits:
-            self._ask_parcel()
-        return await self._saga.answers()
-
-    async def _capture(self) -> Refusal | None:
-        """Held money becomes ours, one by one: the last thing that can say no."""
-        for payment in (p for p in self._remote_payments if METHODS[p.method].holdable):
-            self._ask_payment(payment, PaymentActivities.capture_payment, "capture")
-            if objection := await self._saga.answers():
-                return objection
-        return None
-
-    async def _wait_for_payers(self, payments: Sequence[PaymentPlan]) -> Refusal | None:
-        """Those of `payments` that wait for somebody's act, until the order's deadline."""
-        waiting = [p for p in payments if self._saga.votes[p.step].answer == "waiting"]
-        if waiting:
-            self._tell("Waits for the payer.")
-        for payment in waiting:
-            self._ask_payment(payment, PaymentActivities.await_payer, "payer")
-        return await self._saga.answers(patience_ends_as=PAYMENT_EXPIRED)
-
-    # --- Decide, and what follows -------------------------------------------------------------------
-
-    async def _decide(self, objection: Refusal | None) -> Decision:
-        """The pivot: one row, written by whoever comes first. What it says is what is done."""
-        return await workflow.execute_local_activity_method(
-            OwnSiteActivities.decide_order,
-            Decide(self._order.order_id, objection, nothing_else=not self._saga.began),
-            summary="confirm" if objection is None else f"undo: {objection.code}",
-            **policy.LOCAL,
-        )
-
-    async def _undo(self, decision: Decision) -> Outcome:
-        """Everything that was begun elsewhere is taken back; our own site already is."""
-        standing = decision.standing
-        if standing.status == Status.COMPENSATING:
-            self._show(standing)
-        self._tell(f"Undoing: {decision.failure.detail}." if decision.failure else "Undoing.")
-        await self._saga.undo_all()
-        if standing.status == Status.COMPENSATING:
-            standing = await workflow.execute_local_activity_method(
-                OwnSiteActivities.close_order, self._order.order_id, **policy.LOCAL
-            )
-        return self._end(standing, decision.failure)
-
-    async def _see_through(self) -> Outcome:
-        """Confirmed: the carrier is told to come; from here an order is only given back as a whole."""
-        paid = PaymentStatus.CAPTURED if self._order.total else PaymentStatus.UNPAID
-        self._show(Standing(Status.CONFIRMED, paid))
-        self._tell(
-            "Confirmed. " + ("The merchant ships." if self._is_ours else "The carrier comes.")
-        )
-        release = asyncio.create_task(self._release())
-
-        def why_given_back() -> Refusal | None:
-            if release.done():
-                release.result()  # a bug of it is loud here
-            if self._saga.cancel is not None:
-                return CANCEL_ASKED
-            return self._release_refused
-
-        while True:
-            await until(lambda: why_given_back() is not None)
-            why = why_given_back()
-            assert why is not None
-            refusal = await self._cancel_parcel()
-            if refusal is None:
-                release.cancel()
-                return await self._reverse(why)
-            # The carrier keeps the parcel, so the order stands; a no to the release is settled by this one.
-            self._saga.cancel = self._release_refused = None
-            await self._local(OwnSiteActivities.refuse_cancel, refusal)
-
-    async def _release(self) -> None:
-        """Tells the carrier to come, however often it takes; its no for good is kept."""
-        if self._is_ours:
-            return
-        ask = self._parcel_step
-        vote = await self._saga.insist(
-            Obligation(ask.release.name, lambda: self._insist_on_parcel(ask, "release"))
-        )
-        self._release_refused = None if vote is SKIPPED else vote.refusal
-
-    async def _cancel_parcel(self) -> Refusal | None:
-        """Asked before any money goes back: a parcel that is on its way refuses the cancel."""
-        if self._is_ours:
-            return None
-        ask = self._parcel_step
-        answer: Refusal | Skipped | None = await self._saga.insist(
-            Obligation(ask.step.name, lambda: self._insist_on_parcel(ask, "cancel"))
-        )
-        if answer is SKIPPED:
-            return Refusal("parcel", "cancel_skipped", "an operator gave the cancel up")
-        return answer
-
-    async def _reverse(self, why: Refusal) -> Outcome:
-        """Refund and restock. The parcel's yes, written down, is the reversal's own pivot."""
-        self._tell(f"Giving it back: {why.detail}.")
-        await self._local(OwnSiteActivities.open_reversal, why)
-        self._show(Standing(Status.COMPENSATING, PaymentStatus.CAPTURED))
-        await self._saga.insist_on_all(
-            self._refund(payment) for payment in reversed(self._remote_payments)
-        )
-        standing = await workflow.execute_local_activity_method(
-            OwnSiteActivities.reverse_own_site, self._order.order_id, **policy.LOCAL
-        )
-        return self._end(standing, why)
-
-    def _end(self, standing: Standing, failure: Refusal | None) -> Outcome:
-        self._show(standing)
-        self._tell(f"Ended {standing.status}" + (f": {failure.detail}." if failure else "."))
-        return Outcome(self._order.order_id, standing.status, failure)
-
-    # --- How each step is asked, and its undo beside it -------------------------------------------------
-
     async def _hold(self, steps: Sequence[str]) -> Refusal | None:
         """Our own site's hold; its undo is part of the decision `undo`, in the same transaction."""
-        if self._saga.cancel is not None:
-            return CANCEL_ASKED
+        if self._saga.stopped is not None:
+            return self._saga.stopped
         votes = await workflow.execute_local_activity_method(
             OwnSiteActivities.hold_own_site,
             HoldOwnSite(self._order.order_id, tuple(steps)),
@@ -260,84 +169,245 @@ class OrderWorkflow:
         )
         return next((vote.refusal for vote in votes if vote.refusal), None)
 
-    def _ask_payment(self, payment: PaymentPlan, activity: Callable[..., Any], verb: str) -> None:
-        """authorize, charge, capture, await | undo_payment."""
-        ask = PaymentStep(self._order.order_id, payment)
-        options = (
-            policy.waiting_for_payer(
-                poll_s=self._order.payer_poll_s,
-                patience_s=self._patience_for_payer.total_seconds(),
+    async def _hold_elsewhere(self) -> Refusal | None:
+        """What can be held at others, side by side; the parcel too, unless its money is slow."""
+        holdable = [p for p in self._remote_payments if METHODS[p.method].holdable]
+        for payment in holdable:
+            self._asks.hold_payment(payment)
+        if not self._parcel_waits:
+            self._book_parcel()
+        return await self._saga.answers() or await self._wait_for_payers(holdable)
+
+    async def _wait_while_held(self) -> Refusal | None:
+        """Somebody has to let it go on; what is held is kept meanwhile, and no money is taken."""
+        while self._held_until is not None:
+            tell("Held: somebody has to let it go on.")
+            try:
+                await until(
+                    lambda: self._held_until is None or self._saga.stopped is not None,
+                    timeout=_time_left(self._held_until) + policy.RELEASE_ON_ITS_WAY,
+                    summary="somebody lets the order go on",
+                )
+            except TimeoutError:
+                if not await self._is_still_held():
+                    continue
+                return NOBODY_RELEASED_IT
+            if self._saga.stopped is not None:
+                return self._saga.stopped
+        return None
+
+    async def _is_still_held(self) -> bool:
+        """By its row: somebody's word can be slower than the timer."""
+        self._held_until = await workflow.execute_local_activity_method(
+            OwnSiteActivities.look_at_hold, self._order.order_id, **policy.LOCAL
+        )
+        return self._held_until is not None and self._held_until <= workflow.now()
+
+    async def _charge(self) -> Refusal | None:
+        """What cannot be held, only after every hold said yes; slips last, for they have no refund."""
+        charged = [p for p in self._remote_payments if not METHODS[p.method].holdable]
+        for payment in (p for p in charged if not METHODS[p.method].slow):
+            self._asks.charge_payment(payment)
+            if objection := await self._saga.answers() or await self._wait_for_payers([payment]):
+                return objection
+        slips = [p for p in charged if METHODS[p.method].slow]
+        for payment in slips:
+            self._asks.charge_payment(payment)
+        return await self._saga.answers() or await self._wait_for_payers(slips)
+
+    async def _book_parcel_if_it_waited(self) -> Refusal | None:
+        if self._parcel_waits:
+            self._book_parcel()
+        return await self._saga.answers()
+
+    def _book_parcel(self) -> None:
+        if not self._is_ours:
+            self._asks.book_parcel()
+
+    async def _capture(self) -> Refusal | None:
+        """Held money becomes ours, one by one: the last thing that can say no."""
+        for payment in (p for p in self._remote_payments if METHODS[p.method].holdable):
+            self._asks.capture_payment(payment)
+            if objection := await self._saga.answers():
+                return objection
+        return None
+
+    async def _wait_for_payers(self, payments: Sequence[PaymentPlan]) -> Refusal | None:
+        """Those of `payments` that wait for somebody's act: until we hear of it, or its deadline.
+
+        At the deadline its provider is asked all the same: a lost message shall not lose a paid order.
+        """
+        while waiting := {p.id: p for p in payments if self._vote(p).answer == "waiting"}:
+            tell("Waits for the payer.")
+            first = min(waiting.values(), key=lambda p: self._expiry(p))
+            told = await self._hear_of(frozenset(waiting), by=self._expiry(first))
+            for payment_id in told or (first.id,):
+                payment = waiting[payment_id]
+                self._asks.check_payment(payment, time_left=_time_left(self._expiry(payment)))
+            if objection := await self._saga.answers():
+                return objection
+            if not told and self._vote(first).answer == "waiting":
+                return Refusal("payment", PAYMENT_EXPIRED, OUT_OF_PATIENCE[PAYMENT_EXPIRED])
+        return None
+
+    async def _hear_of(self, payment_ids: frozenset[str], *, by: datetime) -> list[str]:
+        """The payments of which something is heard; none: nothing was until `by`."""
+        try:
+            await until(
+                lambda: self._news.is_of_any(payment_ids) or self._saga.stopped is not None,
+                timeout=_time_left(by),
+                summary="the payer pays",
             )
-            if verb == "payer"
-            else policy.asking(patience_s=self._order.outage_patience_s)
-        )
-        money = f"{format_amount(payment.amount, self._order.currency)} by {payment.method}"
-        self._saga.ask(
-            payment.step,
-            lambda: workflow.start_activity_method(
-                activity, ask, summary=f"{verb} {money}", **options
-            ),
-            undo=lambda: self._undo_payment(payment),
-        )
+        except TimeoutError:
+            return []
+        return sorted(self._news.take_of(payment_ids))
 
-    def _undo_payment(self, payment: PaymentPlan) -> Handle:
-        money = f"{format_amount(payment.amount, self._order.currency)} by {payment.method}"
-        return workflow.start_activity_method(
-            PaymentActivities.undo_payment,
-            PaymentStep(self._order.order_id, payment),
-            summary=f"give back {money}",
-            **self._insisting,
-        )
+    # --- Decide, and what follows -------------------------------------------------------------------
 
-    def _ask_parcel(self) -> None:
-        """book_parcel | cancel_parcel."""
+    async def _decide(self, objection: Refusal | None) -> Decision:
+        """The pivot: one row, written by whoever comes first. What it says is what is done."""
+        while True:
+            decision = await workflow.execute_local_activity_method(
+                OwnSiteActivities.decide_order,
+                Decide(self._order.order_id, objection, nothing_else=not self._saga.began),
+                summary="confirm" if objection is None else f"undo: {objection.code}",
+                **policy.LOCAL,
+            )
+            if decision.verdict != "held":
+                return decision
+            self._held_until = decision.held_until  # by somebody whose word is on its way
+            objection = await self._wait_while_held()
+
+    async def _undo(self, decision: Decision) -> Outcome:
+        """Everything that was begun elsewhere is taken back; our own site already is."""
+        standing = decision.standing
+        if standing.status == Status.COMPENSATING:
+            show(standing)
+        tell(f"Undoing: {decision.failure.detail}." if decision.failure else "Undoing.")
+        await self._saga.undo_all()
+        if standing.status == Status.COMPENSATING:
+            standing = await workflow.execute_local_activity_method(
+                OwnSiteActivities.close_order, self._order.order_id, **policy.LOCAL
+            )
+        return await self._end(standing, decision.failure)
+
+    async def _see_through(self, standing: Standing) -> Outcome:
+        """Confirmed: the carrier is told to come, the parcel is followed until the buyer has it and
+        keeps it. From here an order is only given back as a whole, or by its returns."""
+        show(standing)
+        if standing.status in FINAL:  # a workflow before this one was lost at its very end
+            return await self._end(standing, None)
+        if standing.status == Status.COMPENSATING:  # or while it gave the order back
+            return await self._reverse(await self._open_reversal(CANCEL_ASKED))
+        if self._parcel_turned_back is not None:  # or before it could begin to
+            return await self._reverse(await self._open_reversal(self._parcel_turned_back))
+        tell("Confirmed. " + ("The merchant ships." if self._is_ours else "The carrier comes."))
+        self._release = asyncio.create_task(self._tell_carrier_to_come())
+        while not self._is_received:
+            try:
+                await until(self._has_work, timeout=self._window_left, summary="the buyer keeps it")
+            except TimeoutError:
+                break
+            if (why := self._why_given_back()) and (ended := await self._call_back(why)):
+                return ended
+            if (sighting := self._news.next_of_parcel()) is not None:
+                followed = await self._follow(FollowParcel(self._order.order_id, sighting))
+                if followed.reversal is not None:
+                    return await self._reverse(await self._open_reversal(followed.reversal))
+            await self._look_at_payments()
+        return await self._complete()
+
+    def _has_work(self) -> bool:
+        return bool(self._news) or self._is_received or self._why_given_back() is not None
+
+    def _why_given_back(self) -> Refusal | None:
+        assert self._release is not None
+        if self._release.done():
+            self._release.result()  # a bug of it is loud here
+        return self._saga.stopped or self._release_refused
+
+    async def _tell_carrier_to_come(self) -> None:
+        """However often it takes; its no for good is kept."""
         if self._is_ours:
             return
-        ask = self._parcel_step
-        self._saga.ask(
-            ask.step.name,
-            lambda: workflow.start_activity_method(
-                ParcelActivities.book_parcel,
-                ask,
-                summary=f"book {self._order.parcel.service} at {self._order.parcel.carrier}",
-                **policy.asking(patience_s=self._order.outage_patience_s),
-            ),
-            undo=self._undo_parcel,
-        )
+        vote = await self._saga.insist(self._asks.release_parcel())
+        self._release_refused = None if vote is SKIPPED else vote.refusal
 
-    def _undo_parcel(self) -> Handle:
-        return self._insist_on_parcel(replace(self._parcel_step, in_undo=True), "cancel")
-
-    def _owe_what_was_begun_before(self) -> None:
-        """By a workflow that is lost: whatever it asked of others is undone with what this one asks."""
-        for payment in self._remote_payments:
-            self._saga.owe_undo(payment.step, partial(self._undo_payment, payment))
-        if not self._is_ours:
-            self._saga.owe_undo(self._order.parcel.step, self._undo_parcel)
-
-    def _insist_on_parcel(self, ask: ParcelStep, verb: str) -> Handle:
-        """cancel_parcel is an undo itself; release_parcel has none: a reversal follows it."""
-        activity: Callable[..., Any] = (
-            ParcelActivities.cancel_parcel if verb == "cancel" else ParcelActivities.release_parcel
-        )
-        summary = f"{verb} at {self._order.parcel.carrier}"
-        return workflow.start_activity_method(activity, ask, summary=summary, **self._insisting)
-
-    def _refund(self, payment: PaymentPlan) -> Obligation:
-        """refund_payment: no undo, nobody takes money twice."""
-        ask = PaymentStep(self._order.order_id, payment)
-        what = f"refund {format_amount(payment.amount, self._order.currency)} by {payment.method}"
-        return Obligation(
-            ask.refund.name,
-            lambda: workflow.start_activity_method(
-                PaymentActivities.refund_payment, ask, summary=what, **self._insisting
-            ),
-        )
-
-    async def _local(self, activity: Callable[..., Any], reason: Refusal) -> None:
+    async def _call_back(self, why: Refusal) -> Outcome | None:
+        """Asked before any money goes back. None: the parcel is on its way, so the order stands."""
+        refusal = None if self._is_ours else await self._cancel_parcel()
+        if refusal is None:
+            opened = await self._open_reversal(why)
+            if opened.refusal is None:
+                return await self._reverse(opened)
+            refusal = opened.refusal
+        self._saga.stopped = self._release_refused = None  # this no settles both
         await workflow.execute_local_activity_method(
-            activity, Because(self._order.order_id, reason), **policy.LOCAL
+            OwnSiteActivities.refuse_cancel, self._because(refusal), **policy.LOCAL
         )
+        return None
+
+    async def _cancel_parcel(self) -> Refusal | None:
+        answer = await self._saga.insist(self._asks.cancel_parcel())
+        if answer is SKIPPED:
+            return Refusal("parcel", "cancel_skipped", "an operator gave the cancel up")
+        refusal: Refusal | None = answer
+        return refusal
+
+    async def _follow(self, seen: FollowParcel) -> Followed:
+        followed = await workflow.execute_local_activity_method(
+            OwnSiteActivities.follow_parcel, seen, summary=seen.news.status, **policy.LOCAL
+        )
+        if followed.standing.status in (Status.SHIPPED, Status.DELIVERED):
+            show(followed.standing)
+            tell(f"The parcel: {seen.news.status}.")
+        self._delivered_at = followed.delivered_at
+        return followed
+
+    async def _open_reversal(self, why: Refusal) -> ReversalOpened:
+        """The reversal's own pivot: what goes back is written down; the first reason stays."""
+        return await workflow.execute_local_activity_method(
+            OwnSiteActivities.open_reversal, self._because(why), **policy.LOCAL
+        )
+
+    async def _reverse(self, opened: ReversalOpened) -> Outcome:
+        """Refund, then restock."""
+        tell(f"Giving it back: {opened.why.detail}.")
+        show(Standing(Status.COMPENSATING, PaymentStatus.CAPTURED))
+        await self._saga.insist_on_all(
+            self._asks.refund(refund) for refund in opened.refunds if not refund.is_ours
+        )
+        standing = await workflow.execute_local_activity_method(
+            OwnSiteActivities.reverse_own_site, self._order.order_id, **policy.LOCAL
+        )
+        return await self._end(standing, opened.why)
+
+    async def _complete(self) -> Outcome:
+        standing = await workflow.execute_local_activity_method(
+            OwnSiteActivities.complete_order, self._order.order_id, **policy.LOCAL
+        )
+        return await self._end(standing, None)
+
+    async def _end(self, standing: Standing, failure: Refusal | None) -> Outcome:
+        """Nobody is told to come any more; what was heard at the last moment is looked at."""
+        if self._release is not None:
+            self._release.cancel()
+        while self._news:
+            if (sighting := self._news.next_of_parcel()) is not None:
+                await self._follow(FollowParcel(self._order.order_id, sighting))
+            await self._look_at_payments()
+        show(standing)
+        tell(f"Ended {standing.status}" + (f": {failure.detail}." if failure else "."))
+        return Outcome(self._order.order_id, standing.status, failure)
+
+    async def _look_at_payments(self) -> None:
+        """What is heard of payments that nobody waits for: too late, disputed, given back by others."""
+        while (news := self._news.next_of_payment()) is not None:
+            if all(payment.id != news.payment_id for payment in self._payments):
+                continue  # not of this order
+            refunds = await self._saga.insist(self._asks.examine_payment(news))
+            if refunds is not SKIPPED:
+                await self._saga.insist_on_all(self._asks.refund(refund) for refund in refunds)
 
     # --- Facts ------------------------------------------------------------------------------------
 
@@ -355,26 +425,22 @@ class OrderWorkflow:
         return any(METHODS[p.method].slow for p in self._payments)
 
     @property
-    def _parcel_step(self) -> ParcelStep:
-        return ParcelStep(self._order.order_id, self._order.parcel.id)
+    def _window_left(self) -> timedelta | None:
+        """Until a delivered order is over; None: it is not delivered."""
+        if self._delivered_at is None:
+            return None
+        return _time_left(self._delivered_at + timedelta(seconds=self._order.completion_window_s))
 
-    @property
-    def _insisting(self) -> policy.RemoteOptions:
-        return policy.insisting(retry_cap_s=self._order.undo_retry_cap_s)
+    def _vote(self, payment: PaymentPlan) -> Any:
+        return self._saga.votes[payment.step]
 
-    @property
-    def _patience_for_payer(self) -> timedelta:
-        return max(self._order.deadline - workflow.now(), timedelta(seconds=1))
+    def _expiry(self, payment: PaymentPlan) -> datetime:
+        expires_at: datetime = self._vote(payment).expires_at or self._order.deadline
+        return expires_at
 
-    def _tell(self, sentence: str) -> None:
-        """For whoever looks at this workflow in Temporal's UI."""
-        workflow.set_current_details(sentence)
+    def _because(self, reason: Refusal) -> Because:
+        return Because(self._order.order_id, reason)
 
-    def _show(self, standing: Standing) -> None:
-        """For whoever searches there."""
-        workflow.upsert_search_attributes(
-            [
-                ORDER_STATUS.value_set(str(standing.status)),
-                PAYMENT_STATUS.value_set(str(standing.payment_status)),
-            ]
-        )
+
+def _time_left(moment: datetime) -> timedelta:
+    return max(moment - workflow.now(), timedelta(seconds=1))

@@ -10,9 +10,8 @@ from temporalio.workflow import ActivityCancellationType
 
 # --- The local lane: our own site ---------------------------------------------------------------
 
-LOCAL_STEP_TIMEOUT_S: Final = (
-    2  # ours take milliseconds; longer ones would delay signals and updates
-)
+# Ours take milliseconds; longer ones would delay signals and updates.
+LOCAL_STEP_TIMEOUT_S: Final = 2
 LOCAL_RETRY_FIRST_S: Final = 0.1
 LOCAL_RETRY_CAP_S: Final = 10  # PostgreSQL away: it is back within seconds or within minutes
 LOCAL_RETRY_THRESHOLD_S: Final = 2  # waits longer than this become timers, and free the worker
@@ -40,7 +39,6 @@ REMOTE_ATTEMPT_TIMEOUT_S: Final = 50  # up to three calls, each given up after 1
 REMOTE_HEARTBEAT_TIMEOUT_S: Final = 5  # a killed worker's step is tried again so soon
 REMOTE_RETRY_FIRST_S: Final = 0.5
 ASK_RETRY_CAP_S: Final = 10  # a buyer waits: ask often, until the order's patience ends
-PAYER_POLL_BACKOFF: Final = 1.0  # the same interval all along: the payer comes when he comes
 
 
 class RemoteOptions(TypedDict, total=False):
@@ -80,15 +78,8 @@ def insisting(*, retry_cap_s: int) -> RemoteOptions:
     )
 
 
-def waiting_for_payer(*, poll_s: int, patience_s: float) -> RemoteOptions:
-    """Asked again every `poll_s`: the server keeps the timer, so that waiting costs no history."""
-    return RemoteOptions(
-        start_to_close_timeout=timedelta(seconds=REMOTE_ATTEMPT_TIMEOUT_S),
-        heartbeat_timeout=timedelta(seconds=REMOTE_HEARTBEAT_TIMEOUT_S),
-        schedule_to_close_timeout=timedelta(seconds=patience_s),
-        retry_policy=RetryPolicy(
-            initial_interval=timedelta(seconds=poll_s),
-            maximum_interval=timedelta(seconds=poll_s),
-            backoff_coefficient=PAYER_POLL_BACKOFF,
-        ),
-    )
+# A return waits for people's decisions, of which it is told. A week's wait costs it a few events.
+LOOK_AGAIN: Final = timedelta(days=1)
+
+# Somebody's word was stored before the hold ended, and is told to the workflow a moment later.
+RELEASE_ON_ITS_WAY: Final = timedelta(seconds=10)

@@ -13,7 +13,6 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 from ordersaga.order import (
-    CANCEL_ASKED,
     PAYMENT_EXPIRED,
     PROVIDER_UNAVAILABLE,
     OrderRequest,
@@ -56,7 +55,7 @@ class Saga:
         self._asked: dict[str, Handle] = {}
         self._insisted: set[str] = set()  # steps that are being insisted on now
         self._instructions: dict[str, str] = {}  # such a step → an operator's word for it
-        self.cancel: OrderRequest | None = None
+        self.stopped: Refusal | None = None  # somebody does not want the order any more
         self.votes: dict[str, Vote] = {}
 
     @property
@@ -82,8 +81,8 @@ class Saga:
         asked, self._asked = self._asked, {}
 
         def objection() -> Refusal | None:
-            if self.cancel is not None:
-                return CANCEL_ASKED
+            if self.stopped is not None:
+                return self.stopped
             done = ((step, handle) for step, handle in asked.items() if handle.done())
             refusals = (_refusal(step, handle, patience_ends_as) for step, handle in done)
             return next(filter(None, refusals), None)
@@ -95,6 +94,10 @@ class Saga:
         else:
             self.votes |= {step: handle.result() for step, handle in asked.items()}
         return why
+
+    def stop(self, why: Refusal) -> None:
+        """Somebody does not want the order any more; the first word counts."""
+        self.stopped = self.stopped or why
 
     def instruct(self, request: OrderRequest) -> None:
         """Takes an operator's word for a step that keeps failing.

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 import asyncpg
@@ -24,17 +24,22 @@ ORDERS_WRITE: Final = "orders:write"
 OPS: Final = "ops"
 SCOPES: Final = frozenset({ORDERS_READ, ORDERS_WRITE, OPS})
 
+USE_COARSENESS: Final = timedelta(minutes=1)  # when a key was last used, to the minute
+
 # Commands come with a connection of their own, without a pool.
 _AnyConnection: TypeAlias = "Connection | asyncpg.Connection[asyncpg.Record]"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApiKey:
-    """Who a key speaks for, and what it may."""
+    """Who a key speaks for, and what it may. Its own limits: None, as the settings say; 0, none."""
 
     id: str
     tenant: str
     scopes: frozenset[str]
+    requests_per_s: int | None = None
+    open_orders: int | None = None
+    ends_in_s: float | None = None  # counted from when it was found; None: it does not expire
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,19 +51,39 @@ class ListedApiKey:
     name: str
     scopes: tuple[str, ...]
     created_at: datetime
+    expires_at: datetime | None
     revoked_at: datetime | None
+    last_used_at: datetime | None  # to the minute
+
+
+@dataclass(frozen=True)
+class RotatedApiKey:
+    """The new key, shown this once, and until when the old one works beside it."""
+
+    key: str
+    old_ends_at: datetime
 
 
 async def create_api_key(
-    connection: _AnyConnection, *, tenant: str, scopes: Collection[str], name: str = ""
+    connection: _AnyConnection,
+    *,
+    tenant: str,
+    scopes: Collection[str],
+    name: str = "",
+    expires_in: timedelta | None = None,
+    requests_per_s: int | None = None,
+    open_orders: int | None = None,
 ) -> str:
-    """Makes a key and returns it: nobody can read it again. `ValueError`: no such scope."""
+    """Makes a key and returns it: nobody can read it again. `ValueError`: no such scope.
+
+    Its own limits: None, as the settings say; 0, none.
+    """
     unknown = sorted(set(scopes) - SCOPES)
     if unknown or not scopes:
         raise ValueError(f"scopes are {sorted(SCOPES)}, not {unknown or 'none'}")
     if not tenant:
         raise ValueError("a key belongs to a tenant")
-    key = PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
+    key = _new_key()
     await _sql.add_key(
         connection,
         id=keys.new_id("key"),
@@ -66,34 +91,52 @@ async def create_api_key(
         name=name,
         key_hash=hash_key(key),
         scopes=sorted(set(scopes)),
+        expires_in=expires_in,
+        requests_per_s=requests_per_s,
+        open_orders=open_orders,
     )
     return key
 
 
+async def rotate_api_key(
+    connection: _AnyConnection,
+    key_id: str,
+    *,
+    overlap: timedelta,
+    expires_in: timedelta | None = None,
+) -> RotatedApiKey | None:
+    """A new key in the place of an old one, which works on for `overlap`. None: no such key works."""
+    key = _new_key()
+    old = await _sql.rotate_key(
+        connection,
+        old_id=key_id,
+        overlap=overlap,
+        id=keys.new_id("key"),
+        key_hash=hash_key(key),
+        expires_in=expires_in,
+    )
+    return None if old is None else RotatedApiKey(key, old["expires_at"])
+
+
 async def find_api_key(connection: _AnyConnection, key_hash: bytes) -> ApiKey | None:
-    """None: no such key, or revoked."""
+    """None: no such key, or one that is revoked or has expired."""
     row = await _sql.find_key(connection, key_hash=key_hash)
     if row is None:
         return None
-    return ApiKey(id=row["id"], tenant=row["tenant"], scopes=frozenset(row["scopes"]))
+    return ApiKey(**{**row, "scopes": frozenset(row["scopes"])})
+
+
+async def note_uses(connection: _AnyConnection, key_ids: Collection[str]) -> None:
+    """They were used just now; written at most once in `USE_COARSENESS` a key."""
+    await _sql.note_uses(connection, ids=list(key_ids), coarseness=USE_COARSENESS)
 
 
 async def list_api_keys(
     connection: _AnyConnection, *, tenant: str | None = None
 ) -> tuple[ListedApiKey, ...]:
-    """All keys, or one tenant's, oldest first; revoked ones too."""
+    """All keys, or one tenant's, oldest first; dead ones too."""
     rows = [row async for row in _sql.list_keys(connection, tenant=tenant)]
-    return tuple(
-        ListedApiKey(
-            id=row["id"],
-            tenant=row["tenant"],
-            name=row["name"],
-            scopes=tuple(row["scopes"]),
-            created_at=row["created_at"],
-            revoked_at=row["revoked_at"],
-        )
-        for row in rows
-    )
+    return tuple(ListedApiKey(**{**row, "scopes": tuple(row["scopes"])}) for row in rows)
 
 
 async def revoke_api_key(connection: _AnyConnection, key_id: str) -> bool:
@@ -104,3 +147,7 @@ async def revoke_api_key(connection: _AnyConnection, key_id: str) -> bool:
 def hash_key(key: str) -> bytes:
     """As it is stored. 256 random bits need no salt."""
     return hashlib.sha256(key.encode()).digest()
+
+
+def _new_key() -> str:
+    return PREFIX + secrets.token_urlsafe(RANDOM_BYTES)

@@ -16,12 +16,13 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import asyncpg
 import structlog
 
 from adapters.postgres.history import CHANGES_CHANNEL
+from adapters.postgres.outbox import STAMPED_CHANNEL
 from adapters.postgres.pool import CONNECT_TIMEOUT_S
 
 log = structlog.get_logger(__name__)
@@ -30,6 +31,14 @@ FIRST_PAUSE_S: Final = 0.1  # a PostgreSQL that restarts is back within a second
 LONGEST_PAUSE_S: Final = 5.0
 HEARTBEAT_S: Final = 10.0  # a connection whose other end vanished says nothing by itself
 HEARTBEAT_TIMEOUT_S: Final = 3.0
+
+# No connection, or none any more: also asyncpg's word between PostgreSQL's farewell and the line's end.
+_LOST: Final = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 _Listener: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -64,13 +73,31 @@ class Watch:
         self._woken.set()
 
 
+class Ear(Protocol):
+    """Hears of all orders. Called within the loop: it notes what it hears, and looks later."""
+
+    def hear_change(self, order_id: str) -> None:
+        """This order's history grew."""
+
+    def hear_stamped(self) -> None:
+        """Events have got their positions."""
+
+    def hear_again(self) -> None:
+        """Some news may be lost."""
+
+
 class OrderChanges:
-    """All watches of this process, fed by one connection."""
+    """All watches and ears of this process, fed by one connection."""
 
     def __init__(self, database_url: str, *, application_name: str) -> None:
         self._database_url = database_url
         self._application_name = application_name
         self._watches: dict[str, set[Watch]] = defaultdict(set)
+        self._ears: list[Ear] = []
+
+    def tell(self, ear: Ear) -> None:
+        """From now on, of everything."""
+        self._ears.append(ear)
 
     @asynccontextmanager
     async def watch(self, order_id: str) -> AsyncIterator[Watch]:
@@ -96,13 +123,12 @@ class OrderChanges:
         while True:
             try:
                 connection = await self._connect()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except _LOST as error:
                 log.warning("changes.no_connection", error=type(error).__name__, again_in_s=pause_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
                 continue
             pause_s = FIRST_PAUSE_S
-            self.wake_all()
             try:
                 await _until_lost(connection)
             finally:
@@ -115,7 +141,15 @@ class OrderChanges:
             timeout=CONNECT_TIMEOUT_S,
             server_settings={"application_name": self._application_name},
         )
-        await connection.add_listener(CHANGES_CHANNEL, self._heard)
+        try:
+            await connection.add_listener(CHANGES_CHANNEL, self._heard)
+            self.wake_all()  # at once: whoever hears of a change from here on has lost none after it
+            await connection.add_listener(STAMPED_CHANNEL, self._heard_stamped)
+        except BaseException:  # stopped, or lost, in between
+            connection.terminate()
+            raise
+        for ear in self._ears:
+            ear.hear_again()
         return connection
 
     def _heard(self, connection: object, pid: int, channel: str, payload: object) -> None:
@@ -123,6 +157,12 @@ class OrderChanges:
         change = Change(int(version), status, payment_status)
         for watch in self._watches.get(order_id, ()):
             watch.tell(change)
+        for ear in self._ears:
+            ear.hear_change(order_id)
+
+    def _heard_stamped(self, connection: object, pid: int, channel: str, payload: object) -> None:
+        for ear in self._ears:
+            ear.hear_stamped()
 
 
 async def _until_lost(connection: _Listener) -> None:
@@ -131,9 +171,10 @@ async def _until_lost(connection: _Listener) -> None:
     connection.add_termination_listener(lambda _: lost.set())
     while not lost.is_set():
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(lost.wait(), HEARTBEAT_S)
+            async with asyncio.timeout(HEARTBEAT_S):
+                await lost.wait()
             return
         try:
             await connection.execute("select 1", timeout=HEARTBEAT_TIMEOUT_S)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except _LOST:
             return

@@ -13,8 +13,8 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from adapters.postgres.pool import Connection, load_queries
-from ordersaga.keys import FIRST_GENERATION, Step
-from ordersaga.lifecycle import FINAL, Status
+from ordersaga.keys import FIRST_GENERATION, RESTOCK, Step
+from ordersaga.lifecycle import FINAL, ReturnStatus, Status
 from ordersaga.order import Refusal, Vote
 from ordersaga.ports import Op
 
@@ -26,14 +26,15 @@ TOO_LATE: Final = "too_late"
 # The fence of a long-final order is cleaned up: then its own status has to say what came too late.
 # Kind of step → the statuses in which it never begins again, whether a row bars it or not.
 _DECIDED: Final = frozenset(Status) - {Status.PENDING}
-_BARRED_IN: Final = {
+_BARRED_IN: Final[Mapping[str, frozenset[str]]] = {
     "stock": _DECIDED,
     "payment": _DECIDED,
     "parcel": _DECIDED,
     "release": FINAL | {Status.COMPENSATING},
-    "refund": FINAL,
-    "restock": FINAL,
+    "refund": frozenset(),  # money goes back after the end, too: its own row says when it is done
+    RESTOCK: FINAL,
 }
+_GOODS_ARE_BACK: Final = frozenset(ReturnStatus) - {ReturnStatus.REQUESTED, ReturnStatus.APPROVED}
 
 KEPT_DAYS: Final = 30  # no try of a step, and no worker frozen with one in its hands, is as old
 FORGET_ORDERS_AT_ONCE: Final = 500  # a dozen rows each: a statement of some 20 ms
@@ -80,8 +81,11 @@ async def begin_holds(
 
 
 def is_barred(step: str, status: str) -> bool:
-    """Whether the status of a step's order alone says that it is too late to begin it."""
-    return status in _BARRED_IN[step.partition(":")[0]]
+    """Whether the status of a step's order, or of its return, alone says that it is too late to begin it."""
+    kind, _, what = step.partition(":")
+    if kind == RESTOCK and what:
+        return status in _GOODS_ARE_BACK
+    return status in _BARRED_IN[kind]
 
 
 async def answer_late(

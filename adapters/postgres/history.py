@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Literal
 
 import asyncpg
 from pydantic import JsonValue
 
 from adapters.postgres.pool import Connection, load_queries
 from ordersaga.errors import DatabaseUnavailable
-from ordersaga.history import Happening, OrderState, PaymentState, advance
+from ordersaga.history import Happening, OrderState, PaymentState, ReturnState, advance
+from ordersaga.order import Hold, RequestKind
 
 _sql = load_queries("history")
 
@@ -20,6 +22,22 @@ CHANGES_CHANNEL = "order_changed"  # NOTIFY: '{order_id} {version} {status} {pay
 
 class OrderMissing(LookupError):
     """No order of that id: a caller's bug, since ids come from our own tables."""
+
+
+Cause = Literal["reversal", "return", "request", "late"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refund:
+    """A row of `refunds`: what goes back of one payment, for one reason. Minor units."""
+
+    id: str
+    payment_id: str
+    amount: int
+    cause: Cause
+    return_id: str | None
+    request_id: str | None
+    is_done: bool
 
 
 @dataclass(frozen=True)
@@ -36,7 +54,30 @@ class LockedOrder:
     demand: tuple[tuple[str, int], ...]  # (sku, quantity), each SKU once, sorted
     shipment: Mapping[str, JsonValue]
     is_reserved: bool  # every SKU of it, and nothing else
-    cancel_requested: bool
+    refunds: tuple[Refund, ...]  # done or not, as they were allocated
+    asked: frozenset[RequestKind]  # and not answered yet; a merchant's `decline` stands
+
+    @property
+    def cancel_requested(self) -> bool:
+        return "cancel" in self.asked
+
+
+def hold_placed(hold: Hold, *, since: datetime, request: str | None = None) -> Happening:
+    """That an order is held from now on. The words of who asked for it stay with his `request`."""
+    why = {"reason": hold.reason} if request is None else {"request": request}
+    return Happening.of(
+        "hold.placed",
+        kind=hold.kind,
+        **why,
+        by=hold.by,
+        since=since.isoformat(),
+        until=hold.until.isoformat(),
+    )
+
+
+def held_until(hold: Mapping[str, JsonValue] | None) -> datetime | None:
+    """Until when its parts are kept; None: the order is not held."""
+    return None if hold is None else datetime.fromisoformat(str(hold["until"]))
 
 
 async def lock_order(connection: Connection, order_id: str) -> LockedOrder:
@@ -55,7 +96,8 @@ async def lock_order(connection: Connection, order_id: str) -> LockedOrder:
         demand=tuple((d["sku"], d["quantity"]) for d in row["demand"]),
         shipment=row["shipment"],
         is_reserved=row["reserved"] == len(row["demand"]),
-        cancel_requested=row["cancel_requested"],
+        refunds=tuple(Refund(**refund) for refund in row["refunds"]),
+        asked=frozenset(row["asked"]),
     )
 
 
@@ -77,11 +119,14 @@ def _state(row: asyncpg.Record) -> OrderState:
         ),
         failure=row["failure"],
         attention=row["attention"],
+        hold=row["hold"],
+        returns=tuple(ReturnState(**return_) for return_ in row["returns"]),
         version=row["version"],
         paid_at=row["paid_at"],
         confirmed_at=row["confirmed_at"],
         shipped_at=row["shipped_at"],
         delivered_at=row["delivered_at"],
+        received_at=row["received_at"],
         completed_at=row["completed_at"],
     )
 
@@ -104,6 +149,7 @@ async def record(
         state, fact = advance(state, happening, at)
         facts.append(fact)
     moved = [p for p in state.payments if p not in before.payments]
+    moved_returns = [r for r in state.returns if r not in before.returns]
     row = await _sql.record(
         connection,
         order_id=order.id,
@@ -113,16 +159,20 @@ async def record(
         fulfillment_status=state.fulfillment_status,
         failure=state.failure,
         attention=state.attention,
+        hold=state.hold,
         paid_at=state.paid_at,
         confirmed_at=state.confirmed_at,
         shipped_at=state.shipped_at,
         delivered_at=state.delivered_at,
+        received_at=state.received_at,
         completed_at=state.completed_at,
         payment_ids=[p.id for p in moved],
         payment_states=[p.status for p in moved],
         captured=[p.captured for p in moved],
         refunded=[p.refunded for p in moved],
         failure_codes=[p.failure_code for p in moved],
+        return_ids=[r.id for r in moved_returns],
+        return_states=[r.status for r in moved_returns],
         occurred_at=at,
         types=[f.type for f in facts],
         machines=[f.machine for f in facts],

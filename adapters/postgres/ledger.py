@@ -7,7 +7,7 @@ issue: issued → account. The entries of one transfer sum to zero; a transfer i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from adapters.postgres.history import LockedOrder
@@ -24,16 +24,17 @@ _KIND_OF_METHOD: Final = {"balance": "credit", "voucher": "voucher"}
 
 @dataclass(frozen=True)
 class LedgerPayment:
-    """A payment of ours and whose account it draws on."""
+    """A payment of ours, or a part of it that goes back, and whose account it draws on."""
 
     id: str
     kind: str
     owner: str
     amount: int
+    step: str  # that moves it, once
 
-    @property
-    def step(self) -> str:
-        return payment_step(self.id)
+    def part(self, step: str, amount: int) -> LedgerPayment:
+        """So much of it, moved by a step of its own."""
+        return replace(self, step=step, amount=amount)
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def ledger_payments(order: LockedOrder) -> tuple[LedgerPayment, ...]:
             kind=_KIND_OF_METHOD[str(p["method"])],
             owner=order.customer_id if p["method"] == "balance" else str(p["token"]),
             amount=int(p["amount"]),  # type: ignore[arg-type]  # a bigint of our own table
+            step=payment_step(str(p["id"])),
         )
         for p in order.payments
         if p["method"] in _KIND_OF_METHOD

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import asyncpg
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter
 
-from adapters.postgres.history import OrderMissing
+from adapters.postgres.history import OrderMissing, held_until, hold_placed
 from adapters.postgres.pool import Connection, load_queries
 from ordersaga import keys
 from ordersaga.config import Settings
@@ -38,6 +38,7 @@ class StoredPayment:
     captured: int
     refunded: int
     next_action: Mapping[str, JsonValue] | None  # what the payer has to do
+    expires_at: datetime | None  # until when its payer is waited for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,51 @@ class StoredShipment:
     tracking_number: str | None
     tracking_status: str
     estimated_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredReturnLine:
+    """So many units of one line of the order, and what they bring back. Minor units."""
+
+    line: int
+    sku: str
+    quantity: int
+    amount: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredReturn:
+    """Goods that come back. `amount`: what goes back for them, in minor units."""
+
+    id: str
+    status: str
+    reason: str
+    amount: int
+    requested_at: datetime
+    lines: tuple[StoredReturnLine, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredRefund:
+    """What goes back of one payment, for one reason, in minor units."""
+
+    id: str
+    payment_id: str
+    amount: int
+    cause: str
+    return_id: str | None
+    created_at: datetime
+    refunded_at: datetime | None  # None: still to do
+    destination: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredReview:
+    """What the buyer says of it."""
+
+    rating: int
+    comment: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +113,8 @@ class StoredOrder:
     fulfillment_status: str
     failure: Mapping[str, JsonValue] | None
     attention: Mapping[str, JsonValue] | None
+    hold: Mapping[str, JsonValue] | None  # why it stops before its money is taken
+    is_withdrawn: bool  # somebody asked to give it up, and has no answer yet
     metadata: Mapping[str, JsonValue]
     deadline: datetime
     version: int
@@ -81,8 +129,19 @@ class StoredOrder:
     lines: tuple[Line, ...]
     payments: tuple[StoredPayment, ...]
     shipment: StoredShipment
+    returns: tuple[StoredReturn, ...]  # oldest first
+    refunds: tuple[StoredRefund, ...]  # oldest first
+    review: StoredReview | None
     customer: Mapping[str, JsonValue] | None  # None: erased
     shipping_address: Mapping[str, JsonValue] | None  # None: erased
+    erased_at: datetime | None
+
+
+# What comes as JSON, whose times are text.
+_PAYMENTS: Final = TypeAdapter(tuple[StoredPayment, ...])
+_RETURNS: Final = TypeAdapter(tuple[StoredReturn, ...])
+_REFUNDS: Final = TypeAdapter(tuple[StoredRefund, ...])
+_REVIEW: Final = TypeAdapter(StoredReview | None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,18 +170,28 @@ class OrderFilter:
     created_after: datetime | None = None
 
 
-async def accept_order(connection: Connection, order: NewOrder) -> None:
-    """Writes a new order, its history's first event and its outbox row: one statement."""
+async def accept_order(
+    connection: Connection, order: NewOrder, *, key_id: str | None = None
+) -> None:
+    """Writes a new order, the begin of its history and of its outbox: one statement.
+
+    `key_id`: the API key that places it.
+    """
     at = datetime.now(UTC)
     payments: list[JsonValue] = [
         {"id": p.plan.id, "method": p.plan.method, "amount": p.plan.amount} for p in order.payments
     ]
     accepted = Happening.of(ACCEPTED, payments=payments, total=order.total, currency=order.currency)
     state, fact = advance(OrderState(), accepted, at)
+    facts = [fact]
+    if order.hold is not None:
+        state, fact = advance(state, hold_placed(order.hold, since=at), at)
+        facts.append(fact)
     await _sql.accept_order(
         connection,
         order_id=order.id,
         tenant=order.tenant,
+        key_id=key_id,
         customer_id=order.customer_id,
         currency=order.currency,
         total=order.total,
@@ -135,6 +204,7 @@ async def accept_order(connection: Connection, order: NewOrder) -> None:
         fulfillment_status=state.fulfillment_status,
         metadata=order.metadata,
         deadline=order.deadline,
+        hold=state.hold,
         version=state.version,
         skus=[line.sku for line in order.lines],
         quantities=[line.quantity for line in order.lines],
@@ -148,11 +218,11 @@ async def accept_order(connection: Connection, order: NewOrder) -> None:
         shipment_id=order.parcel.id,
         customer=order.customer,
         shipping_address=order.shipping_address,
-        type=fact.type,
-        machine=fact.machine,
-        from_state=fact.from_state,
-        to_state=fact.to_state,
-        data=fact.data,
+        types=[f.type for f in facts],
+        machines=[f.machine for f in facts],
+        from_states=[f.from_state for f in facts],
+        to_states=[f.to_state for f in facts],
+        data=[dict(f.data) for f in facts],
         occurred_at=at,
     )
 
@@ -222,8 +292,9 @@ def launch_of(order: NewOrder, settings: Settings) -> Launch:
             parcel=order.parcel,
             deadline=order.deadline,
             outage_patience_s=settings.outage_patience_s,
-            payer_poll_s=settings.payer_poll_s,
             undo_retry_cap_s=settings.undo_retry_cap_s,
+            completion_window_s=settings.completion_window_s,
+            held_until=order.hold.until if order.hold else None,
         ),
         tenant=order.tenant,
         customer_id=order.customer_id,
@@ -246,8 +317,9 @@ async def read_launch(connection: Connection, order_id: str, settings: Settings)
             parcel=Parcel(row["shipment_id"], row["carrier"], row["service"]),
             deadline=row["deadline"],
             outage_patience_s=settings.outage_patience_s,
-            payer_poll_s=settings.payer_poll_s,
             undo_retry_cap_s=settings.undo_retry_cap_s,
+            completion_window_s=settings.completion_window_s,
+            held_until=held_until(row["hold"]),
             is_resumed=row["is_resumed"],
         ),
         tenant=row["tenant"],
@@ -258,20 +330,23 @@ async def read_launch(connection: Connection, order_id: str, settings: Settings)
 
 
 async def find_unstarted(connection: Connection, *, older_than_s: float, limit: int) -> list[str]:
-    """Ids of orders that nobody drives, oldest first."""
+    """Ids of orders that no workflow has begun to work on, oldest first."""
     rows = [
         row async for row in _sql.find_unstarted(connection, older_than_s=older_than_s, limit=limit)
     ]
     return [row["id"] for row in rows]
 
 
-async def find_undecided(
+async def find_stale(
     connection: Connection, *, after: str, older_than_s: float, limit: int
 ) -> list[str]:
-    """Ids beyond `after` of undecided orders that have not moved for a while, oldest first."""
+    """Ids beyond `after` of orders that have not moved for a while, oldest first.
+
+    Each of them has a workflow until it has ended, or should have one.
+    """
     rows = [
         row
-        async for row in _sql.find_undecided(
+        async for row in _sql.find_stale(
             connection, after=after, older_than_s=older_than_s, limit=limit
         )
     ]
@@ -282,6 +357,12 @@ def _least_id_after(created_after: datetime | None) -> str:
     if created_after is None or created_after < EPOCH + CLOCK_SKEW:
         return FIRST_ID
     return keys.least_id("ord", created_after - CLOCK_SKEW)
+
+
+def _hold(row: asyncpg.Record) -> Mapping[str, JsonValue] | None:
+    """With its reason, where a person wrote one: that is with his request."""
+    hold: Mapping[str, JsonValue] | None = row["hold"]
+    return None if hold is None else {"reason": row["hold_reason"] or "", **hold}
 
 
 def _stored_order(row: asyncpg.Record) -> StoredOrder:
@@ -297,6 +378,8 @@ def _stored_order(row: asyncpg.Record) -> StoredOrder:
         fulfillment_status=row["fulfillment_status"],
         failure=row["failure"],
         attention=row["attention"],
+        hold=_hold(row),
+        is_withdrawn=row["is_withdrawn"],
         metadata=row["metadata"],
         deadline=row["deadline"],
         version=row["version"],
@@ -309,7 +392,7 @@ def _stored_order(row: asyncpg.Record) -> StoredOrder:
         received_at=row["received_at"],
         completed_at=row["completed_at"],
         lines=tuple(Line(**line) for line in row["lines"]),
-        payments=tuple(StoredPayment(**payment) for payment in row["payments"]),
+        payments=_PAYMENTS.validate_python(row["payments"]),
         shipment=StoredShipment(
             id=row["shipment_id"],
             carrier=row["carrier"],
@@ -318,6 +401,10 @@ def _stored_order(row: asyncpg.Record) -> StoredOrder:
             tracking_status=row["tracking_status"],
             estimated_at=row["estimated_at"],
         ),
+        returns=_RETURNS.validate_python(row["returns"]),
+        refunds=_REFUNDS.validate_python(row["refunds"]),
+        review=_REVIEW.validate_python(row["review"]),
         customer=row["customer"],
         shipping_address=row["shipping_address"],
+        erased_at=row["erased_at"],
     )

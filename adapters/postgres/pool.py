@@ -19,9 +19,8 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 QUERIES: Final = Path(__file__).parent / "queries"
 
-STATEMENT_TIMEOUT_S: Final = (
-    5  # no statement of ours takes a tenth of it; a stuck lock must not hang
-)
+# No statement of ours takes a tenth of it; a stuck lock must not hang.
+STATEMENT_TIMEOUT_S: Final = 5
 LOCK_TIMEOUT_S: Final = 2  # a twin request still in its transaction: told so instead of waiting on
 IDLE_IN_TRANSACTION_TIMEOUT_S: Final = 10  # a client that vanished mid-way gives its locks back
 CONNECT_TIMEOUT_S: Final = 3

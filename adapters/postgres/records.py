@@ -5,22 +5,28 @@ Nothing here waits for a provider. Every method may be called again with the sam
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Literal
 
-from adapters.postgres import fence
+import asyncpg
+from pydantic import JsonValue
+
+from adapters.postgres import attention, examining, fence, provider_answers, refunds
+from adapters.postgres.attention import cleared
 from adapters.postgres.history import LockedOrder, OrderMissing, lock_order, record
 from adapters.postgres.ledger import Ledger
 from adapters.postgres.pool import Connection, Pool, load_queries, reading, transaction
+from ordersaga.errors import ProviderAnswerWrong
 from ordersaga.history import Happening
 from ordersaga.keys import Step
 from ordersaga.lifecycle import FINAL, FulfillmentStatus, PaymentStatus
-from ordersaga.order import Refusal, Vote
+from ordersaga.messages import PaymentNews
+from ordersaga.order import RefundPlan, Refusal, Vote
 from ordersaga.ports import (
-    Begun,
     Booking,
     Destination,
-    Op,
     PaymentRequest,
     ProviderPayment,
     RemoteParcel,
@@ -29,23 +35,14 @@ from ordersaga.ports import (
 
 _sql = load_queries("saga")
 
-SKIP_ECHO_S: Final = (
-    60  # an attempt under way when its step was skipped fails within 20 s, or never
-)
-WRONG_AMOUNT: Final = "wrong_amount"  # paid or captured short or over: all of it goes back
-
-_OPEN = (PaymentStatus.UNPAID, PaymentStatus.REQUIRES_ACTION)
-_NOT_TAKEN = (*_OPEN, PaymentStatus.AUTHORIZED)
-# Money may yet turn up: a reply was lost, or a late duplicate succeeded after the decline.
-_NOT_KNOWN_TAKEN = (*_NOT_TAKEN, PaymentStatus.FAILED)
-
 
 class PostgresRecords:
-    """Fills the port `ordersaga.ports.Records`."""
+    """Fills the port `ordersaga.ports.Records`. `payer_patience_s`: no payer is waited for longer."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, payer_patience_s: int) -> None:
         self._pool = pool
         self._ledger = Ledger()
+        self._payer_patience_s = payer_patience_s
 
     async def payment(self, step: Step, payment_id: str) -> RemotePayment:
         async with reading(self._pool) as connection:
@@ -66,19 +63,17 @@ class PostgresRecords:
             row = await _sql.read_parcel(connection, shipment_id=shipment_id)
         return RemoteParcel(row["order_id"], row["carrier"], row["service"], row["country"])
 
-    async def begin(self, step: Step) -> Begun:
+    async def begin(self, step: Step) -> Vote | None:
         async with transaction(self._pool) as connection:
             status = await _lock_status(connection, step.order_id)
             names = [step.name]
-            vote: Vote | None
+            if (settled := await _settled_vote(connection, step)) is not None:
+                return settled
             if fence.is_barred(step.name, status):
                 late = await fence.answer_late(connection, step.order_id, names, step.generation)
-                vote = late[step.name]
-            else:
-                holds = await fence.begin_holds(connection, step.order_id, names, step.generation)
-                vote = holds.earlier.get(step.name)
-        undone = vote is not None and vote.refusal == fence.too_late(step.name).refusal
-        return Begun(vote=vote, undone=undone)
+                return late[step.name]
+            holds = await fence.begin_holds(connection, step.order_id, names, step.generation)
+            return holds.earlier.get(step.name)
 
     async def may_take(self, step: Step) -> Vote | None:
         async with transaction(self._pool) as connection:
@@ -107,6 +102,8 @@ class PostgresRecords:
             # After this lock, every reference that will ever be asked by is in our tables.
             if await _lock_status(connection, step.order_id) in FINAL:
                 return "undone"  # or given up by an operator
+            if await _was_settled_by_hand(connection, step):
+                return "undone"
             written = (
                 await fence.begin_undos(connection, step.order_id, [step.name], step.generation)
             )[step.name]
@@ -117,23 +114,20 @@ class PostgresRecords:
             return "undo"
 
     async def payment_answered(self, step: Step, payment_id: str, answer: ProviderPayment) -> Vote:
-        vote = _payment_vote(step, answer)
+        vote = provider_answers.vote_of(step, answer)
         async with transaction(self._pool) as connection:
             order = await lock_order(connection, step.order_id)
             earlier = await fence.read_vote(connection, step)
             if earlier is not None:
                 return earlier
-            is_waiting = vote.answer == "waiting"
-            if is_waiting or _has_next_action(order, payment_id):
-                await _sql.set_next_action(
-                    connection,
-                    payment_id=payment_id,
-                    next_action=answer.next_action if is_waiting else None,
-                )
-            if not is_waiting:
+            if vote.answer == "waiting":
+                vote = await self._keep_waiting(connection, order, payment_id, answer, vote)
+            else:
+                if provider_answers.was_waiting(order, payment_id):
+                    await _set_waiting(connection, payment_id, None, None)
                 await fence.store_votes(connection, step.order_id, "hold", [vote], step.generation)
-            happenings = _answered(order, payment_id, answer)
-            await record(connection, order, *happenings, *_cleared(order, step.name))
+            happenings = provider_answers.answered(order, payment_id, answer)
+            await record(connection, order, *happenings, *cleared(order, step.name))
         return vote
 
     async def payment_refused(self, step: Step, payment_id: str, refusal: Refusal) -> Vote:
@@ -156,8 +150,8 @@ class PostgresRecords:
         async with transaction(self._pool) as connection:
             order = await lock_order(connection, step.order_id)
             if answer.state == "taken":
-                happenings = _captured(order, payment_id, answer.captured)
-                vote = _payment_vote(step, answer)
+                happenings = provider_answers.captured(order, payment_id, answer.captured)
+                vote = provider_answers.vote_of(step, answer)
             else:
                 refusal = answer.refusal or Refusal(
                     "payment", "capture_declined", f"the hold is {answer.state}"
@@ -173,25 +167,41 @@ class PostgresRecords:
         return vote
 
     async def payment_given_back(
-        self,
-        step: Step,
-        op: Op,
-        payment_id: str,
-        *,
-        amount: int,
-        to: Destination,
+        self, step: Step, payment_id: str, *, amount: int, to: Destination
     ) -> None:
         async with transaction(self._pool) as connection:
             order = await lock_order(connection, step.order_id)
-            happenings = _given_back(order, payment_id, amount, to)
+            happenings = provider_answers.given_back(order, payment_id, amount, to)
             if to == "store_credit" and happenings:
-                await self._ledger.credit_customer(
-                    connection, order, step=step, amount=amount, reason=step.name
-                )
+                await self._credit(connection, order, step, amount)
+            if provider_answers.was_waiting(order, payment_id):
+                await _set_waiting(connection, payment_id, None, None)
             await fence.store_votes(
-                connection, step.order_id, op, [Vote.yes(step.name)], step.generation
+                connection, step.order_id, "undo", [Vote.yes(step.name)], step.generation
             )
-            await record(connection, order, *happenings, *_cleared(order, step.name))
+            await record(connection, order, *happenings, *cleared(order, step.name))
+
+    async def refunded(self, step: Step, plan: RefundPlan, *, to: Destination) -> None:
+        async with transaction(self._pool) as connection:
+            order = await lock_order(connection, step.order_id)
+            happenings = []
+            if (refund := refunds.find(order, plan.id)) is not None and not refund.is_done:
+                if to == "store_credit":
+                    await self._credit(connection, order, step, refund.amount)
+                plan = refunds.plan_of(order, refund)
+                happenings = await refunds.mark_refunded(connection, order, [plan], to=[to])
+            await fence.store_votes(
+                connection, step.order_id, "hold", [Vote.yes(step.name)], step.generation
+            )
+            await record(connection, order, *happenings, *cleared(order, step.name))
+
+    async def payment_examined(
+        self, news: PaymentNews, answer: ProviderPayment
+    ) -> tuple[RefundPlan, ...]:
+        async with transaction(self._pool) as connection:
+            payment = await _sql.read_payment(connection, payment_id=news.payment_id)
+            order = await lock_order(connection, payment["order_id"])
+            return await examining.examine(connection, order, news, answer)
 
     async def parcel_answered(
         self, step: Step, shipment_id: str, answer: Booking | Refusal
@@ -215,9 +225,7 @@ class PostgresRecords:
                     Happening.of("parcel.refused", code=refusal.code, detail=refusal.detail)
                 )
             else:
-                await _sql.set_tracking_number(
-                    connection, shipment_id=shipment_id, tracking_number=vote.reference
-                )
+                await _keep_tracking_number(connection, shipment_id, vote.reference)
                 late = await fence.is_undone(
                     connection, step.order_id, step.name, step.generation
                 )  # the carrier has canceled it by now: that answer counts
@@ -225,7 +233,7 @@ class PostgresRecords:
                     carrier = order.shipment["carrier"]
                     happenings.append(Happening.of("parcel.booked", carrier=carrier))
             await fence.store_votes(connection, step.order_id, "hold", [vote], step.generation)
-            await record(connection, order, *happenings, *_cleared(order, step.name))
+            await record(connection, order, *happenings, *cleared(order, step.name))
         return vote
 
     async def parcel_released(self, step: Step, shipment_id: str, refusal: Refusal | None) -> Vote:
@@ -242,32 +250,90 @@ class PostgresRecords:
             else:
                 happenings = []
             await fence.store_votes(connection, step.order_id, "hold", [vote], step.generation)
-            await record(connection, order, *happenings, *_cleared(order, step.name))
+            await record(connection, order, *happenings, *cleared(order, step.name))
         return vote
 
     async def parcel_canceled(self, step: Step) -> None:
         async with transaction(self._pool) as connection:
             order = await lock_order(connection, step.order_id)
+            if order.state.status in FINAL:
+                return  # nobody asks any more
             booked = order.state.fulfillment_status == FulfillmentStatus.BOOKED
             happenings = [Happening.of("parcel.canceled")] if booked else []
+            await _sql.set_parcel_canceled(connection, shipment_id=order.shipment["id"])
             await fence.store_votes(
                 connection, step.order_id, "undo", [Vote.yes(step.name)], step.generation
             )
-            await record(connection, order, *happenings, *_cleared(order, step.name))
+            await record(connection, order, *happenings, *cleared(order, step.name))
 
     async def raise_attention(self, order_id: str, step: str, error: str, tries: int) -> None:
         async with transaction(self._pool) as connection:
             order = await lock_order(connection, order_id)
-            if order.state.attention is None and not await _is_given_up(connection, order, step):
-                raised = Happening.of(
-                    "attention.raised",
-                    step=step,
-                    error=error,
-                    tries=tries,
-                    since=datetime.now(UTC).isoformat(),
-                    actions=["retry", "skip"],
-                )
-                await record(connection, order, raised)
+            called = await attention.call(connection, order, step=step, error=error, tries=tries)
+            await record(connection, order, *called)
+
+    async def _keep_waiting(
+        self,
+        connection: Connection,
+        order: LockedOrder,
+        payment_id: str,
+        answer: ProviderPayment,
+        vote: Vote,
+    ) -> Vote:
+        """What the payer has to do, and until when; a later look does not move that."""
+        expires_at = provider_answers.waits_until(
+            order,
+            payment_id,
+            answer,
+            now=datetime.now(UTC),
+            patience_s=self._payer_patience_s,
+        )
+        if order.state.status not in FINAL:
+            await _set_waiting(connection, payment_id, answer.next_action, expires_at)
+        return replace(vote, expires_at=expires_at)
+
+    async def _credit(
+        self, connection: Connection, order: LockedOrder, step: Step, amount: int
+    ) -> None:
+        await self._ledger.credit_customer(
+            connection, order, step=step, amount=amount, reason=step.name
+        )
+
+
+async def _keep_tracking_number(
+    connection: Connection, shipment_id: str, tracking_number: str | None
+) -> None:
+    try:
+        await _sql.set_tracking_number(
+            connection, shipment_id=shipment_id, tracking_number=tracking_number
+        )
+    except asyncpg.UniqueViolationError as error:
+        raise ProviderAnswerWrong(f"{tracking_number} is another parcel's number") from error
+
+
+async def _set_waiting(
+    connection: Connection,
+    payment_id: str,
+    next_action: Mapping[str, JsonValue] | None,
+    expires_at: datetime | None,
+) -> None:
+    await _sql.set_waiting(
+        connection, payment_id=payment_id, next_action=next_action, expires_at=expires_at
+    )
+
+
+async def _settled_vote(connection: Connection, step: Step) -> Vote | None:
+    """Of a step of which other rows than its fence say that there is nothing to do any more.
+
+    Who gave a release or a refund up makes it by hand: no other workflow asks for it again.
+    """
+    kind = step.name.partition(":")[0]
+    if kind not in ("release", "refund"):
+        return None
+    settled = await refunds.settled_vote(connection, step) if kind == "refund" else None
+    if settled is None and await attention.was_skipped(connection, step):
+        return Vote.yes(step.name)
+    return settled
 
 
 async def _lock_status(connection: Connection, order_id: str) -> str:
@@ -278,87 +344,10 @@ async def _lock_status(connection: Connection, order_id: str) -> str:
     return status
 
 
-async def _is_given_up(connection: Connection, order: LockedOrder, step: str) -> bool:
-    """Whether a failure of this step concerns nobody any more: a late one, or one of a skipped step.
+async def _was_settled_by_hand(connection: Connection, step: Step) -> bool:
+    """An operator gave the undo of a payment up: not to be done again by a workflow that runs again.
 
-    One that fails on long after its skip is news again: its workflow was not at that step.
+    (A parcel's cancel that was given up is no cancel: it may be asked for once more.)
     """
-    status = order.state.status
-    is_late_release = step.startswith("release:") and fence.is_barred(step, status)
-    if status in FINAL or is_late_release:
-        return True
-    given_up: bool = await _sql.is_given_up(
-        connection,
-        order_id=order.id,
-        step=step,
-        echo_s=SKIP_ECHO_S,
-    )
-    return given_up
-
-
-def _payment_vote(step: Step, answer: ProviderPayment) -> Vote:
-    match answer.state:
-        case "taken" if answer.captured != answer.amount:
-            paid = f"{answer.captured} was paid instead of {answer.amount}"
-            return Vote.no(step.name, Refusal("payment", WRONG_AMOUNT, paid))
-        case "held" | "taken":
-            return Vote.yes(step.name, answer.reference)
-        case "requires_action" | "processing":
-            return Vote(step.name, "waiting", answer.reference)
-        case "unconfirmed" | "canceled":
-            refusal = answer.refusal or Refusal(
-                "payment", "payment_canceled", "the provider has canceled the payment"
-            )
-            return Vote.no(step.name, refusal)
-
-
-def _has_next_action(order: LockedOrder, payment_id: str) -> bool:
-    return any(p["id"] == payment_id and p["next_action"] for p in order.payments)
-
-
-def _answered(order: LockedOrder, payment_id: str, answer: ProviderPayment) -> list[Happening]:
-    """What the provider's answer moves; nothing where our tables have it already."""
-    status = order.state.payment(payment_id).status
-    match answer.state:
-        case "held" if status in _OPEN:
-            return [Happening.of("payment.authorized", payment_id=payment_id)]
-        case "taken":
-            return _captured(order, payment_id, answer.captured)
-        case "requires_action" | "processing" if status == PaymentStatus.UNPAID:
-            return [Happening.of("payment.requires_action", payment_id=payment_id)]
-        case "unconfirmed" | "canceled" if status in _NOT_TAKEN:
-            code = answer.refusal.code if answer.refusal else "payment_canceled"
-            return [Happening.of("payment.failed", payment_id=payment_id, code=code)]
-    return []
-
-
-def _captured(order: LockedOrder, payment_id: str, amount: int) -> list[Happening]:
-    if order.state.payment(payment_id).status not in _NOT_TAKEN:
-        return []
-    return [Happening.of("payment.captured", payment_id=payment_id, amount=amount)]
-
-
-def _given_back(
-    order: LockedOrder, payment_id: str, amount: int, to: Destination
-) -> list[Happening]:
-    payment = order.state.payment(payment_id)
-    if amount == 0:
-        if payment.status not in _NOT_TAKEN:
-            return []
-        if payment.failure_code is None:
-            return [Happening.of("payment.voided", payment_id=payment_id)]
-        return [Happening.of("payment.failed", payment_id=payment_id, code=payment.failure_code)]
-    if payment.status in (PaymentStatus.REFUNDED, PaymentStatus.VOIDED):
-        return []
-    refunded = Happening.of("payment.refunded", payment_id=payment_id, amount=amount, to=to)
-    if payment.status in _NOT_KNOWN_TAKEN:
-        return [Happening.of("payment.captured", payment_id=payment_id, amount=amount), refunded]
-    return [refunded]
-
-
-def _cleared(order: LockedOrder, step: str) -> list[Happening]:
-    """The step that needed a person does not any more."""
-    attention = order.state.attention
-    if attention is None or attention.get("step") != step:
-        return []
-    return [Happening.of("attention.cleared", step=step)]
+    is_payment = step.name.partition(":")[0] == "payment"
+    return is_payment and await attention.was_skipped(connection, step)

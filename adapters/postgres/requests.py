@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal, cast
+from datetime import datetime
+from typing import Final, Literal, cast
 
 import asyncpg
 from pydantic import JsonValue
 
-from adapters.postgres.history import LockedOrder, lock_order, record
+from adapters.postgres import refunds
+from adapters.postgres.history import LockedOrder, record
+from adapters.postgres.moves import lock_for
 from adapters.postgres.pool import Connection, load_queries
-from ordersaga.errors import IllegalMove, OrdersagaError
+from ordersaga import keys
+from ordersaga.errors import OrdersagaError
 from ordersaga.history import PAYMENTS_ADDED, Happening
-from ordersaga.lifecycle import PaymentStatus, allowed_requests
-from ordersaga.order import NewPayment, OrderRequest, PaymentPlan, RequestKind
+from ordersaga.lifecycle import PaymentStatus
+from ordersaga.order import NewPayment, OrderRequest, PaymentPlan
 
 _sql = load_queries("requests")
+
+REFUND_STEP: Final = keys.refund_step("")
 
 Answer = Literal["accepted", "refused"]
 
@@ -36,13 +43,27 @@ class NotInAttention(OrdersagaError):
         self.step = step
 
 
+class ActionNotOffered(OrdersagaError):
+    """An operator's word that the step in attention does not take; it takes `actions`."""
+
+    def __init__(self, actions: tuple[str, ...]) -> None:
+        super().__init__(f"it takes {', '.join(actions)}")
+        self.actions = actions
+
+
 @dataclass(frozen=True, kw_only=True)
 class Undelivered:
-    """A stored request without an answer."""
+    """A stored request without an answer, and the workflow that it is for: of its order, or a refund's."""
 
     order_id: str
+    workflow_id: str
     request: OrderRequest
     is_final: bool  # its order is
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody is left to hear it, once its workflow does not run."""
+        return self.is_final or self.workflow_id != keys.workflow_id(self.order_id)
 
 
 async def read_terms(connection: Connection, *, tenant: str, order_id: str) -> Terms | None:
@@ -52,30 +73,35 @@ async def read_terms(connection: Connection, *, tenant: str, order_id: str) -> T
 
 
 async def store_cancel(
-    connection: Connection, *, order_id: str, total: int, request: OrderRequest, reason: str
+    connection: Connection,
+    *,
+    order_id: str,
+    return_window_s: int,
+    request: OrderRequest,
+    reason: str,
 ) -> None:
     """Stores that the order shall be canceled; why, in the customer's own words, stays here.
 
     Raises `IllegalMove` where it is too late to ask.
     """
-    order = await _lock_for(connection, order_id, total=total, kind="cancel")
-    await _add_request(connection, order_id, request, {"reason": reason})
+    moving = await lock_for(connection, order_id, asks="cancel", return_window_s=return_window_s)
+    await add_request(connection, order_id, request, {"reason": reason})
     asked = Happening.of("cancel.requested", request=request.id, by=request.requested_by)
-    await record(connection, order, asked)
+    await record(connection, moving.order, asked)
 
 
 async def store_payments(
     connection: Connection,
     *,
     order_id: str,
-    total: int,
+    return_window_s: int,
     request: OrderRequest,
     payments: tuple[NewPayment, ...],
 ) -> None:
     """Gives an order without payments these. Raises `IllegalMove` where it has some, or is over."""
-    order = await _lock_for(connection, order_id, total=total, kind="pay")
+    moving = await lock_for(connection, order_id, asks="pay", return_window_s=return_window_s)
     plans: list[JsonValue] = [asdict(p.plan) for p in payments]
-    await _add_request(connection, order_id, request, {"payments": plans})
+    await add_request(connection, order_id, request, {"payments": plans})
     await _sql.add_payments(
         connection,
         order_id=order_id,
@@ -85,27 +111,39 @@ async def store_payments(
         amounts=[p.plan.amount for p in payments],
         payment_begins=PaymentStatus.UNPAID,
     )
-    await record(connection, order, Happening.of(PAYMENTS_ADDED, payments=plans))
+    await record(connection, moving.order, Happening.of(PAYMENTS_ADDED, payments=plans))
 
 
 async def store_attention(
-    connection: Connection, *, order_id: str, total: int, request: OrderRequest, note: str
-) -> None:
+    connection: Connection,
+    *,
+    order_id: str,
+    return_window_s: int,
+    request: OrderRequest,
+    note: str,
+) -> str:
     """Stores an operator's word for the step that keeps failing; a skip clears its mark.
 
-    The note stays here and in history; the workflow is not told. Raises `IllegalMove` where nothing is
-    in attention, `NotInAttention` where it is another step.
+    The note stays here, and history refers to it. Returns the workflow that is to be told. Raises
+    `IllegalMove` where nothing is in attention, `NotInAttention` for another step, `ActionNotOffered`.
     """
-    order = await _lock_for(connection, order_id, total=total, kind="attention")
-    step = str((order.state.attention or {}).get("step"))
+    moving = await lock_for(connection, order_id, asks="attention", return_window_s=return_window_s)
+    order, mark = moving.order, moving.order.state.attention
+    assert mark is not None
+    step, actions = str(mark["step"]), _actions(mark)
     if step != request.step:
         raise NotInAttention(step)
-    body: dict[str, JsonValue] = {"step": step, "action": request.action, "note": note}
-    await _add_request(connection, order_id, request, body)
-    happenings = [Happening.of("attention.answered", by=request.requested_by, **body)]
+    if request.action not in actions:
+        raise ActionNotOffered(actions)
+    word: dict[str, JsonValue] = {"step": step, "action": request.action}
+    await add_request(connection, order_id, request, {**word, "note": note})
+    happenings = [
+        Happening.of("attention.answered", request=request.id, by=request.requested_by, **word)
+    ]
     if request.action == "skip":
         happenings.append(Happening.of("attention.cleared", step=step))
     await record(connection, order, *happenings)
+    return _workflow_at(order, step)
 
 
 async def read_answer(connection: Connection, request_id: str) -> Answer | None:
@@ -124,7 +162,12 @@ async def find_undelivered(
         )
     ]
     return tuple(
-        Undelivered(order_id=row["order_id"], request=_request(row), is_final=row["is_final"])
+        Undelivered(
+            order_id=row["order_id"],
+            workflow_id=_owner(row["order_id"], row["return_id"], row["refund_request_id"]),
+            request=_request(row),
+            is_final=row["is_final"],
+        )
         for row in rows
     )
 
@@ -135,28 +178,14 @@ async def mark_delivered(connection: Connection, request_id: str) -> None:
 
 
 async def refuse(connection: Connection, request_id: str) -> None:
-    """Its order ended before anybody heard of it."""
+    """Its order, or its refund, ended before the workflow heard of it."""
     await _sql.refuse(connection, id=request_id)
 
 
-async def _lock_for(
-    connection: Connection, order_id: str, *, total: int, kind: RequestKind
-) -> LockedOrder:
-    order = await lock_order(connection, order_id)
-    allowed = allowed_requests(
-        status=order.state.status,
-        has_payments=bool(order.payments),
-        total=total,
-        in_attention=order.state.attention is not None,
-    )
-    if kind not in allowed:
-        raise IllegalMove(machine="status", state=order.state.status, move=kind, allowed=allowed)
-    return order
-
-
-async def _add_request(
+async def add_request(
     connection: Connection, order_id: str, request: OrderRequest, body: dict[str, JsonValue]
 ) -> None:
+    """Stores what somebody asks, before its workflow hears of it. `body`: what only we keep of it too."""
     await _sql.add_request(
         connection,
         id=request.id,
@@ -165,6 +194,26 @@ async def _add_request(
         body=body,
         requested_by=request.requested_by,
     )
+
+
+def _actions(mark: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    actions = mark["actions"]
+    assert isinstance(actions, list)
+    return tuple(str(action) for action in actions)
+
+
+def _workflow_at(order: LockedOrder, step: str) -> str:
+    """Which workflow does a step: a refund's own, or the order's."""
+    refund = refunds.find(order, step.removeprefix(REFUND_STEP))
+    return _owner(order.id, refund.return_id, refund.request_id) if refund else _owner(order.id)
+
+
+def _owner(order_id: str, return_id: str | None = None, request_id: str | None = None) -> str:
+    if return_id is not None:
+        return keys.return_workflow_id(return_id)
+    if request_id is not None:
+        return keys.refund_workflow_id(request_id)
+    return keys.workflow_id(order_id)
 
 
 def _request(row: asyncpg.Record) -> OrderRequest:
@@ -176,4 +225,5 @@ def _request(row: asyncpg.Record) -> OrderRequest:
         payments=tuple(PaymentPlan(**plan) for plan in body.get("payments", ())),
         step=body.get("step", ""),
         action=body.get("action", ""),
+        held_until=datetime.fromisoformat(body["held_until"]) if "held_until" in body else None,
     )

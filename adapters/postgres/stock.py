@@ -5,7 +5,7 @@ on_hand = available + reserved holds in every row, by a CHECK.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import JsonValue
 
@@ -54,11 +54,32 @@ async def release(connection: Connection, order: LockedOrder) -> Sequence[Happen
 
 
 async def restock(connection: Connection, order: LockedOrder) -> Sequence[Happening]:
-    """Puts back what was committed, if anything was."""
+    """Puts back what was committed and did not come back before, if anything is."""
     await _lock_in_order(connection, order)
-    if _affected(await _sql.restock(connection, order_id=order.id)) == 0:
+    rows = [row async for row in _sql.restock(connection, order_id=order.id)]
+    if not rows:
         return ()
-    return (Happening.of("stock.restocked", lines=_lines(order)),)
+    return (
+        Happening.of("stock.restocked", lines=_listed((r["sku"], r["quantity"]) for r in rows)),
+    )
+
+
+async def restock_units(
+    connection: Connection, order: LockedOrder, units: Mapping[str, int]
+) -> Happening:
+    """Puts back so many units of each SKU, of those that were bought and did not come back yet."""
+    skus = sorted(units)
+    if len(skus) > 1:
+        async for _ in _sql.lock_stock(connection, tenant=order.tenant, skus=skus):
+            pass
+    quantities = [units[sku] for sku in skus]
+    await _sql.restock_units(connection, order_id=order.id, skus=skus, quantities=quantities)
+    return Happening.of("stock.restocked", lines=_listed(zip(skus, quantities, strict=True)))
+
+
+async def is_all_back(connection: Connection, order: LockedOrder) -> bool:
+    """Whether every unit that left for this order is on the shelf again."""
+    return bool(await _sql.is_all_back(connection, order_id=order.id))
 
 
 async def _lock_in_order(connection: Connection, order: LockedOrder) -> None:
@@ -84,7 +105,11 @@ def _skus(order: LockedOrder) -> list[str]:
 
 
 def _lines(order: LockedOrder) -> list[JsonValue]:
-    return [{"sku": sku, "quantity": quantity} for sku, quantity in order.demand]
+    return _listed(order.demand)
+
+
+def _listed(units: Iterable[tuple[str, int]]) -> list[JsonValue]:
+    return [{"sku": sku, "quantity": quantity} for sku, quantity in units]
 
 
 def _affected(status: str) -> int:

@@ -23,6 +23,9 @@ class Restless:
     attention: str | None  # the step that needs a person
     is_asked: bool  # a request of it is not answered
     awaits_release: bool  # its carrier was not told to come
+    gives_back: bool  # money of it is still to go back
+    has_mail: bool  # something from outside was not told to it
+    comes_back: bool  # its parcel will not arrive, and it is not given back yet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,11 @@ async def find_restless(connection: Connection, *, limit: int) -> tuple[Restless
     """Oldest first."""
     rows = [row async for row in _sql.find_restless(connection, limit=limit)]
     return tuple(Restless(**row) for row in rows)
+
+
+async def read_open_returns(connection: Connection) -> frozenset[str]:
+    """Ids of the returns that have a workflow."""
+    return frozenset([row["id"] async for row in _sql.read_open_returns(connection)])
 
 
 async def read_endings(connection: Connection, *, run: str) -> tuple[Ending, ...]:

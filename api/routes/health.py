@@ -1,13 +1,16 @@
-"""Alive, and ready: for supervisors and load balancers. No key needed."""
+"""Alive, ready, and in figures: for supervisors, load balancers and Prometheus. No key needed."""
 
 from __future__ import annotations
 
 import asyncio
 
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
+from adapters.postgres import outbox
 from adapters.postgres.pool import reading
+from api import metrics
 from api.openapi import make_router, operation
 from api.rendering import json_response
 from api.services import Services, services_of
@@ -48,3 +51,14 @@ async def _reach_postgres(services: Services) -> bool:
     except DatabaseUnavailable:
         return False
     return True
+
+
+@router.get("/metrics", include_in_schema=False)
+async def get_metrics(request: Request) -> Response:
+    """This process' requests, and the relay's backlog, in Prometheus' text format."""
+    try:
+        async with reading(services_of(request).pool) as connection:
+            backlogs = await outbox.read_backlog(connection)
+    except DatabaseUnavailable:
+        backlogs = None
+    return Response(metrics.to_text(backlogs), media_type=CONTENT_TYPE_LATEST)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import structlog
 from fastapi import Query
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from adapters.postgres.api_keys import ORDERS_READ, ORDERS_WRITE
 from adapters.postgres.idempotency import Claim, claim_key, hash_body
@@ -27,31 +27,57 @@ from adapters.postgres.orders import (
 )
 from adapters.postgres.pool import reading, transaction
 from api.auth import Reader, Writer
-from api.bodies import is_storable, parse_body, read_body
-from api.checks import check_order
+from api.bodies import parse_body, read_body
+from api.checks import check_filter, check_order
+from api.etags import is_known
 from api.headers import IdempotencyKey, Preference, Preferred
-from api.models import OrderBody, OrderListQuery
-from api.openapi import make_router, operation
+from api.ids import ORDER_ID
+from api.limits import caps_of
+from api.models import MAX_PAGE, OrderBody, OrderFilterQuery, OrderListQuery
+from api.openapi import NDJSON, make_router, operation, order
 from api.problems import FieldError, invalid
-from api.rendering import json_response, order_path, render_event, render_order
+from api.rendering import (
+    json_response,
+    order_path,
+    order_response,
+    render_event,
+    render_order,
+    to_json,
+)
 from api.services import Services, services_of
-from api.views import EventList, OrderPage, OrderView
-from api.waiting import Patience, find_order, is_settled, no_such_order, wait_until_settled
+from api.views import EventList, OrderPage
+from api.waiting import (
+    Patience,
+    find_order,
+    is_settled,
+    no_such_order,
+    order_id_of,
+    wait_until_settled,
+)
 from ordersaga.errors import EngineUnavailable
 from ordersaga.order import NewOrder
 
 log = structlog.get_logger(__name__)
 router = make_router("orders")
 
+PLACED_HEADERS: Final = ("Location", "Preference-Applied")
 ACCEPT_ROUTE: Final = "POST /v1/orders"
-_ORDER_ID = re.compile(r"ord_[0-9A-HJKMNP-TV-Z]{26}")
 
 
 @router.post(
     "/orders",
     status_code=201,
     summary="Place an order",
-    **operation({201: OrderView, 202: OrderView}, scope=ORDERS_WRITE, body=OrderBody, has_key=True),
+    **operation(
+        {
+            201: order("confirmed", "rejected", headers=PLACED_HEADERS),
+            202: order("pending", headers=PLACED_HEADERS),
+        },
+        scope=ORDERS_WRITE,
+        body=OrderBody,
+        has_key=True,
+        refusals=["too_many_open_orders"],
+    ),
 )
 async def place_order(
     request: Request, caller: Writer, key: IdempotencyKey, preference: Preferred
@@ -69,7 +95,7 @@ async def place_order(
         parse_body(OrderBody, raw),
         tenant=caller.tenant,
         now=datetime.now(UTC),
-        patience_s=services.settings.payer_patience_s,
+        settings=services.settings,
     )
     claim = Claim(
         tenant=caller.tenant,
@@ -82,7 +108,13 @@ async def place_order(
         async with transaction(services.pool) as connection:
             earlier = await claim_key(connection, claim)
             if earlier is None:
-                await accept_order(connection, order)
+                await services.open_orders.admit(
+                    connection,
+                    tenant=caller.tenant,
+                    key_id=caller.id,
+                    caps=caps_of(caller, services.settings),
+                )
+                await accept_order(connection, order, key_id=caller.id)
         if earlier is None:
             await _start(services, order)
             stored = await wait_until_settled(
@@ -91,14 +123,14 @@ async def place_order(
                 patience,
                 tenant=caller.tenant,
                 order_id=order.id,
-                pays_later=not order.payments and order.total > 0,
+                stops=order.hold is not None or (not order.payments and order.total > 0),
             )
             return _placed(services, stored, preference, is_replay=False)
     async with services.changes.watch(earlier) as watch:
         stored = await find_order(services, tenant=caller.tenant, order_id=earlier)
         if not is_settled(stored):
             stored = await wait_until_settled(
-                services, watch, patience, tenant=caller.tenant, order_id=earlier
+                services, watch, patience, tenant=caller.tenant, order_id=earlier, stops=True
             )
     return _placed(services, stored, preference, is_replay=True)
 
@@ -106,23 +138,14 @@ async def place_order(
 @router.get(
     "/orders",
     summary="List orders",
-    **operation({200: OrderPage}, scope=ORDERS_READ, refusals=["invalid_request"]),
+    **operation({200: OrderPage}, scope=ORDERS_READ, refusals=["invalid_request", "card_number"]),
 )
 async def list_orders(
     request: Request, caller: Reader, query: Annotated[OrderListQuery, Query()]
 ) -> Response:
     """Newest first. `next_cursor`, given back as `cursor`, is the next page."""
     services = services_of(request)
-    if query.customer_id is not None and not is_storable(query.customer_id):
-        raise invalid(FieldError("/query/customer_id", "has a character that cannot be stored"))
-    shown = OrderFilter(
-        status=query.status,
-        payment_status=query.payment_status,
-        fulfillment_status=query.fulfillment_status,
-        customer_id=query.customer_id,
-        attention=query.attention,
-        created_after=query.created_after,
-    )
+    shown = check_filter(query)
     before = LAST_ID if query.cursor is None else _read_cursor(query.cursor)
     async with reading(services.pool) as connection:
         ids = await list_order_ids(
@@ -132,22 +155,58 @@ async def list_orders(
         orders = await read_orders(connection, tenant=caller.tenant, order_ids=page)
     return json_response(
         {
-            "orders": [_render(services, order) for order in orders],
+            "orders": [render_order(order, services) for order in orders],
             "next_cursor": _cursor(page[-1]) if len(ids) > len(page) else None,
         }
     )
 
 
 @router.get(
+    "/orders/export",  # before what takes any word for an id
+    summary="Export orders",
+    response_class=StreamingResponse,
+    **operation(
+        {200: order("confirmed", "rejected")},
+        scope=ORDERS_READ,
+        is_stream=True,
+        refusals=["invalid_request", "card_number"],
+    ),
+)
+async def export_orders(
+    request: Request, caller: Reader, query: Annotated[OrderFilterQuery, Query()]
+) -> Response:
+    """All of them as JSON lines (NDJSON), one order a line, newest first, as each is when its turn comes.
+
+    Those that are placed meanwhile are not among them. An export that breaks off has no end: its
+    connection is cut.
+    """
+    services = services_of(request)
+    shown = check_filter(query)
+    first = await _read_page(services, caller.tenant, shown, before=LAST_ID)
+    return StreamingResponse(
+        _lines(services, caller.tenant, shown, first),
+        headers={"Cache-Control": "no-store"},
+        media_type=NDJSON,
+    )
+
+
+@router.get(
     "/orders/{order_id}",
     summary="One order",
-    **operation({200: OrderView}, scope=ORDERS_READ, refusals=["not_found"]),
+    **operation(
+        {200: order("confirmed")}, scope=ORDERS_READ, is_conditional=True, refusals=["not_found"]
+    ),
 )
 async def get_order(request: Request, caller: Reader, order_id: str) -> Response:
-    """As it is now."""
+    """As it is now. Its `ETag`, given back in `If-None-Match`, saves sending it again (304), and in
+    `If-Match` makes sure that a move is of the order as you know it.
+    """
     services = services_of(request)
     order = await find_order(services, tenant=caller.tenant, order_id=order_id_of(order_id))
-    return json_response(_render(services, order))
+    answer = order_response(order, services)
+    if is_known(answer.headers["etag"], request.headers.getlist("if-none-match")):
+        return Response(status_code=304, headers={"ETag": answer.headers["etag"]})
+    return answer
 
 
 @router.get(
@@ -165,11 +224,23 @@ async def get_events(request: Request, caller: Reader, order_id: str) -> Respons
     return json_response({"events": [render_event(event) for event in events]})
 
 
-def order_id_of(text: str) -> str:
-    """Whatever does not look like an order's id is none: a 404."""
-    if _ORDER_ID.fullmatch(text) is None:
-        raise no_such_order()
-    return text
+async def _read_page(
+    services: Services, tenant: str, shown: OrderFilter, *, before: str
+) -> tuple[StoredOrder, ...]:
+    async with reading(services.pool) as connection:
+        ids = await list_order_ids(
+            connection, tenant=tenant, shown=shown, before=before, limit=MAX_PAGE
+        )
+        return await read_orders(connection, tenant=tenant, order_ids=ids)
+
+
+async def _lines(
+    services: Services, tenant: str, shown: OrderFilter, page: tuple[StoredOrder, ...]
+) -> AsyncIterator[bytes]:
+    """A page at a time. None of PostgreSQL's connections is held while the caller reads."""
+    while page:
+        yield b"".join(to_json(render_order(order, services)) + b"\n" for order in page)
+        page = await _read_page(services, tenant, shown, before=page[-1].id)
 
 
 async def _start(services: Services, order: NewOrder) -> None:
@@ -187,11 +258,7 @@ def _placed(
     headers = {"Location": order_path(order.id), "Preference-Applied": preference.applied}
     if is_replay:
         headers["Idempotency-Replayed"] = "true"
-    return json_response(_render(services, order), status=202 if is_later else 201, headers=headers)
-
-
-def _render(services: Services, order: StoredOrder) -> dict[str, object]:
-    return render_order(order, workflow_pages=services.workflow_pages)
+    return order_response(order, services, status=202 if is_later else 201, headers=headers)
 
 
 def _cursor(order_id: str) -> str:
@@ -204,6 +271,6 @@ def _read_cursor(cursor: str) -> str:
         order_id = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, UnicodeError):
         order_id = ""
-    if _ORDER_ID.fullmatch(order_id) is None:
+    if ORDER_ID.fullmatch(order_id) is None:
         raise invalid(FieldError("/query/cursor", "is no cursor of ours"))
     return order_id

@@ -12,13 +12,15 @@ from adapters.postgres.catalog import StockReserved, StoredStock, read_stock, se
 from adapters.postgres.idempotency import Claim, claim_key, hash_body
 from adapters.postgres.pool import reading, transaction
 from api.auth import Operator, Reader
-from api.bodies import MAX_STOCK_BODY_BYTES, is_storable, parse_body, read_body
+from api.bodies import MAX_STOCK_BODY_BYTES, parse_body, read_body
+from api.checks import check_id
 from api.headers import IdempotencyKey
-from api.models import MAX_ID, StockBody, StockItem, StockItemsBody
+from api.models import StockBody, StockItem, StockItemsBody
 from api.openapi import make_router, operation
 from api.problems import FieldError, Problem, invalid
 from api.rendering import json_response
 from api.services import services_of
+from api.texts import is_storable
 from api.views import StockList, StockView
 
 router = make_router("stock")
@@ -27,15 +29,14 @@ SET_MANY_ROUTE: Final = "POST /v1/stock"
 
 
 @router.put(
-    "/stock/{sku:path}",
+    "/stock/{sku:word}",
     summary="Set the stock of a SKU",
     **operation({200: StockView}, scope=OPS, body=StockBody, refusals=["stock_reserved"]),
 )
 async def put_stock(request: Request, caller: Operator, sku: str) -> Response:
     """`on_hand` counts reserved units too, so it cannot be less than those."""
     services = services_of(request)
-    if not (0 < len(sku) <= MAX_ID and is_storable(sku)):
-        raise invalid(FieldError("/path/sku", f"a SKU has 1 to {MAX_ID} characters"))
+    check_id(sku, "/path/sku")
     body = parse_body(StockBody, await read_body(request))
     try:
         async with reading(services.pool) as connection:
@@ -48,7 +49,7 @@ async def put_stock(request: Request, caller: Operator, sku: str) -> Response:
 
 
 @router.get(
-    "/stock/{sku:path}",
+    "/stock/{sku:word}",
     summary="The stock of a SKU",
     **operation({200: StockView}, scope=ORDERS_READ, refusals=["not_found"]),
 )

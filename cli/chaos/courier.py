@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from adapters.api_client import ApiClient, ApiProblem, ApiUnavailable, Order
 from cli.chaos.visits import Manner
+from ordersaga.client import ApiClient, ApiProblem, ApiUnavailable, Order
 
 RESOLVED_AT_ONCE: Final = 8  # questions; the machine has its orders to finish as well
 

@@ -13,10 +13,10 @@ from typing import Final
 import httpx
 from temporalio.client import Client
 
-from adapters.api_client import ApiClient, Order
 from adapters.postgres.pool import connect_pool
 from cli.audit import Sources, run_audit
 from cli.chaos.courier import Courier, Request
+from cli.chaos.living import Living
 from cli.chaos.quiet import (
     QUIET_WITHIN_S,
     QUIET_WITHIN_S_AN_ORDER,
@@ -30,15 +30,20 @@ from cli.chaos.strikes import Striker
 from cli.chaos.verdict import CANCEL, ORDER, judge_endings, judge_requests
 from cli.chaos.visits import PAYER_PATIENCE_S, Visit, Visits
 from cli.stack import LocalStack
+from cli.traffic.carrier import Carrier
+from cli.traffic.looking import look_until
 from cli.traffic.orders import survey
+from cli.traffic.pages import PayerPages, pages_of
 from cli.traffic.stage import Payers, Stage
 from cli.traffic.tally import Result, Tally, outcome_of
-from ordersaga.lifecycle import UNDECIDED
+from ordersaga.client import ApiClient, Order
+from ordersaga.errors import Unavailable
+from ordersaga.lifecycle import UNDECIDED, Status
 
 PATIENCE: Final[Mapping[str, object]] = {  # fields of `Settings`, in seconds
     "outage_patience_s": 30,  # longer than a part is away, a killed worker's step, three failures
     "payer_patience_s": PAYER_PATIENCE_S,
-    "payer_poll_s": 1,
+    "completion_window_s": 5,  # so that what is delivered is over before the audit
     "undo_retry_cap_s": 2,
     "sweep_interval_s": 1,
 }
@@ -47,6 +52,7 @@ PATIENT_S: Final = 120.0  # for what has to work: stock, vouchers, and answers w
 CANCEL_WAITS_S: Final = 5
 TELL_EVERY_S: Final = 10.0
 MEND_EVERY_S: Final = 2.0
+SENT_BACK: Final = "sent_back"  # why an order ends, where its buyer sent all of it back
 MEND_TIMEOUT_S: Final = 10.0  # nobody kills the sandbox any more by then
 
 
@@ -78,11 +84,18 @@ class Chaos:
         async with (
             self._client(HASTY_S) as hasty,
             self._client(PATIENT_S) as patient,
+            PayerPages() as pages,
+            Carrier(
+                carrier_url=ready.carrier, api_url=ready.api, secret=ready.webhook_secrets.carrier
+            ) as carrier,
             _in_background(payers.play()),
         ):
             self._courier = Courier(hasty)
             self._stage = Stage(patient, run=self._run)
             self._payers = payers
+            self._pages = pages
+            self._patient = patient
+            self._living = Living(courier=self._courier, patient=patient, carrier=carrier)
             await self._stage.fill_shelves(
                 self._visits.orders.stock_for(survey(self._visits.orders).demand)
             )
@@ -112,6 +125,10 @@ class Chaos:
                 people.create_task(self._pay(order, visit, visit.pays_after_s))
             if visit.cancels_after_s is not None:
                 people.create_task(self._cancel(order, visit, visit.cancels_after_s))
+            if visit.life is not None:
+                reference = self._reference(visit)
+                living = self._living.live(order, visit, visit.life, reference=reference)
+                people.create_task(living)
 
     async def _place(self, visit: Visit) -> Order | None:
         reference = self._reference(visit)
@@ -125,8 +142,22 @@ class Chaos:
         return await self._courier.deliver(request, visit.ordering)
 
     async def _pay(self, order: Order, visit: Visit, after_s: float) -> None:
-        await asyncio.sleep(after_s)
-        self._payers.expect(order.id, visit.order.story.payer)
+        if visit.pays_too_late:
+            await self._pay_too_late(order, after_s)
+        else:
+            await asyncio.sleep(after_s)
+            self._payers.expect(order.id, visit.order.story.payer)
+
+    async def _pay_too_late(self, order: Order, after_s: float) -> None:
+        """With the slip in hand, whether its order is over or not."""
+        began_s = time.monotonic()
+        asked = await look_until(
+            self._patient, order, lambda now: bool(pages_of(now)) or now.status != Status.PENDING
+        )
+        await asyncio.sleep(began_s + after_s - time.monotonic())
+        for page in pages_of(asked):
+            with contextlib.suppress(Unavailable):  # a bank that cannot reach the provider
+                await self._pages.pay(page)
 
     async def _cancel(self, order: Order, visit: Visit, after_s: float) -> None:
         await asyncio.sleep(after_s)
@@ -162,17 +193,23 @@ class Chaos:
         engine = await Client.connect(ready.temporal, namespace=ready.temporal_namespace)
         pool = await connect_pool(ready.database, size=1, application_name="ordersaga chaos")
         try:
-            return await wait_until_quiet(pool, engine, run=f"{self._run}-", within_s=within_s)
+            return await wait_until_quiet(
+                pool,
+                engine,
+                run=f"{self._run}-",
+                within_s=within_s,
+                senders=(ready.payment_provider, ready.carrier),
+            )
         finally:
             await pool.close()
 
     async def _judge(self, quiet: Quiet, left: int) -> ChaosReport:
         requests = self._courier.requests
-        orders = {self._reference(visit): visit.order for visit in self._visits}
+        visits = {self._reference(visit): visit for visit in self._visits}
         alone = {self._reference(visit) for visit in self._visits if visit.needs_nobody}
         told = [
             *judge_requests(requests, quiet.endings),
-            *judge_endings(orders, requests, quiet.endings),
+            *judge_endings(visits, requests, quiet.endings),
         ]
         # Where all is quiet nothing is on its way, and nothing is excused for it.
         audit = await run_audit(
@@ -221,7 +258,9 @@ class Chaos:
 def _tally(requests: Iterable[Request], quiet: Quiet) -> Tally:
     tally = Tally()
     for ending in quiet.endings:
-        tally.add(Result(ending.reference, outcome_of(ending.status), ending.reason or ""))
+        is_sent_back = ending.status == Status.RETURNED and not ending.reason
+        reason = SENT_BACK if is_sent_back else ending.reason or ""
+        tally.add(Result(ending.reference, outcome_of(ending.status), reason))
     for request in requests:
         if request.kind == ORDER and request.refusal is not None and not request.orders:
             tally.add(Result.of_refusal(request.reference, request.refusal))

@@ -9,10 +9,13 @@ from typing import Final
 from adapters.postgres.unrest import Ending
 from cli.chaos.courier import Request
 from cli.chaos.faults import CHAOS_FAULTS, OUT_OF_PATIENCE
+from cli.chaos.lives import Life
+from cli.chaos.visits import Visit
 from cli.traffic.draw import SCARCE_GOODS
 from cli.traffic.orders import PlayedOrder
 from cli.traffic.tally import outcome_of
 from ordersaga.audit import Violation
+from ordersaga.lifecycle import Status
 from ordersaga.order import CANCELED
 
 ORDER: Final = "order"  # kinds of requests
@@ -64,27 +67,41 @@ def _told_otherwise(request: Request, there: list[str]) -> Violation:
 
 
 def judge_endings(
-    orders: Mapping[str, PlayedOrder], requests: Sequence[Request], endings: Sequence[Ending]
+    visits: Mapping[str, Visit], requests: Sequence[Request], endings: Sequence[Ending]
 ) -> Iterator[Violation]:
     """Each order ends as it was drawn, or was given up for a reason that chaos may give.
 
-    `orders`: by reference. No parcel is ever handed over here, so no cancel can be refused.
+    `visits`: by reference. What is canceled has no life: no parcel of it is ever handed over, so no
+    cancel can be refused.
     """
     asked = {request.reference for request in requests if request.kind == CANCEL}
     accepted = {r.reference for r in requests if r.kind == CANCEL and r.orders}
     for ending in endings:
-        order = orders.get(ending.reference)
+        visit = visits.get(ending.reference)
         outcome, reason = outcome_of(ending.status), ending.reason or ""
-        if order is None or outcome == "undecided":
+        if visit is None or outcome == "undecided":
             continue
         if outcome == "confirmed" and ending.reference in accepted:
             detail = "its cancel was accepted, and it is confirmed"
             yield Violation(HEARD, ending.reference, detail, ending.id)
         given_up = reason in OUT_OF_PATIENCE or (reason == CANCELED and ending.reference in asked)
-        if not (outcome == "canceled" and given_up) and not _is_as_drawn(order, outcome, reason):
-            drawn = order.story.fault or "no fault"
-            detail = f"drawn with {drawn}, and {outcome} for {reason or 'no reason'}"
+        if (
+            not (outcome == "canceled" and given_up)
+            and not _is_as_lived(visit.life, ending)
+            and not _is_as_drawn(visit.order, outcome, reason)
+        ):
+            drawn = visit.order.story.fault or "no fault"
+            detail = f"drawn with {drawn}, and {ending.status} for {reason or 'no reason'}"
             yield Violation(AS_DRAWN, ending.reference, detail, ending.id)
+
+
+def _is_as_lived(life: Life | None, ending: Ending) -> bool:
+    """Given back because of its parcel, or because all of it was sent back."""
+    if life is None or outcome_of(ending.status) != "canceled":
+        return False
+    if ending.reason:
+        return ending.reason == life.ends
+    return ending.status == Status.RETURNED and bool(life.sends_back)
 
 
 def _is_as_drawn(order: PlayedOrder, outcome: str, reason: str) -> bool:

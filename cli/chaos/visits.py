@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from cli.chaos.faults import CHAOS_FAULTS
+from cli.chaos.lives import Life, draw_life
 from cli.traffic.draw import DrawnOrders
 from cli.traffic.orders import PlayedOrder
 from ordersaga.methods import METHODS
 
+WITH_CARRIER: Final = 0.6  # of orders without a fault: their parcels move
 FAULT_EVERY: Final = 2  # every second order meets one, besides what the kills do to it
 
 SENT_TWICE: Final = 0.2  # of all requests
@@ -30,8 +32,15 @@ PAYS_AFTER_S: Final = (0.0, 3.0)
 PAYS_LATE: Final = 0.2
 LATE_AFTER_S: Final = (8.0, 12.0)  # around the deadline: before, after, and at once with it
 NEVER_PAYS: Final = 0.15
+TOO_LATE: Final = 0.2  # takes the slip to a bank when the order is over
+TOO_LATE_AFTER_S: Final = (14.0, 18.0)
+
+LIVES: Final = (
+    0.7  # of orders that nobody cancels: something happens to them once they are confirmed
+)
 
 WAITS_FOR_PAYER: Final = "tok_requires_action"
+RELEASE_REFUSED: Final = "ship_release_refused"
 
 Twice = Literal["no", "together", "again"]
 
@@ -49,7 +58,7 @@ class Manner:
 class Visit:
     """One order: when it comes, how it is sent, and what its people do then.
 
-    `pays_after_s`, `cancels_after_s`: from its answer on; None: never.
+    `pays_after_s`, `cancels_after_s`: from its answer on; None: never. `life`: once it is confirmed.
     """
 
     number: int
@@ -60,6 +69,15 @@ class Visit:
     pays_after_s: float | None
     cancels_after_s: float | None
     canceling: Manner
+    life: Life | None
+    living: Manner  # how what is asked in its life is sent
+
+    @property
+    def pays_too_late(self) -> bool:
+        """Whatever became of the order by then."""
+        after_s = self.pays_after_s
+        pays = self.order.story.payer == "pays"
+        return pays and after_s is not None and after_s >= TOO_LATE_AFTER_S[0]
 
     @property
     def needs_nobody(self) -> bool:
@@ -67,10 +85,14 @@ class Visit:
         body = self.order.body
         tokens = [payment.token or "" for payment in body.payments]
         service = body.shipping.service if body.shipping else ""
-        return self.cancels_after_s is None and not (
-            any(METHODS[payment.method].slow for payment in body.payments)
-            or WAITS_FOR_PAYER in tokens
-            or any("unavailable" in name for name in (*tokens, service))
+        return (
+            self.cancels_after_s is None
+            and self.life is None
+            and not (
+                any(METHODS[payment.method].slow for payment in body.payments)
+                or WAITS_FOR_PAYER in tokens
+                or any("unavailable" in name for name in (*tokens, service))
+            )
         )
 
 
@@ -85,7 +107,7 @@ class Visits:
     @property
     def orders(self) -> DrawnOrders:
         """What they order."""
-        return DrawnOrders(self.seed, self.count, CHAOS_FAULTS, FAULT_EVERY)
+        return DrawnOrders(self.seed, self.count, CHAOS_FAULTS, FAULT_EVERY, WITH_CARRIER)
 
     def __iter__(self) -> Iterator[Visit]:
         """By the time they come."""
@@ -106,7 +128,15 @@ class Visits:
             pays_after_s=_payer_acts_after_s(dice),
             cancels_after_s=dice.uniform(*CANCELS_AFTER_S) if cancels else None,
             canceling=_manner(dice),
+            life=draw_life(dice) if _may_live(order, cancels) and dice.random() < LIVES else None,
+            living=_manner(dice),
         )
+
+
+def _may_live(order: PlayedOrder, cancels: bool) -> bool:
+    """A carrier that refuses to come sees nothing of the parcel."""
+    shipping = order.body.shipping
+    return not cancels and (shipping is None or shipping.service != RELEASE_REFUSED)
 
 
 def _manner(dice: random.Random) -> Manner:
@@ -120,4 +150,6 @@ def _payer_acts_after_s(dice: random.Random) -> float | None:
     fate = dice.random()
     if fate < NEVER_PAYS:
         return None
+    if fate > 1 - TOO_LATE:
+        return dice.uniform(*TOO_LATE_AFTER_S)
     return dice.uniform(*(LATE_AFTER_S if fate < NEVER_PAYS + PAYS_LATE else PAYS_AFTER_S))

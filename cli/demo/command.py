@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,25 +13,21 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli.endings import FAILED, MISUSED, give_up
+from cli.endings import FAILED, MISUSED, UNDECIDED, give_up
 from cli.options import DEFAULT_DATA_DIR, DataDir
+from ordersaga.methods import DAY_S
 
 if TYPE_CHECKING:
-    from cli.demo.screen import Screen
+    from cli.demo.run import Run
     from cli.stack import Ready
-    from cli.traffic.orders import OrderSource
 
-UNDECIDED: Final = 2  # orders without an end, or an audit that could not be made
 INTERRUPTED: Final = 130  # what a shell expects after Ctrl-C
-
-# A demo's own stack asks after slips each second: its payers pay within that.
-OWN_PAYER_POLL_S: Final = 1
 
 
 @dataclass(frozen=True)
-class _Options:
-    source: OrderSource
-    concurrency: int
+class _Where:
+    """Which stack to use."""
+
     data_dir: Path
     ready_file: Path | None
 
@@ -61,7 +56,21 @@ def demo(
             max=1000,
         ),
     ] = 16,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same orders.")] = 1,
+    seed: Annotated[
+        int, typer.Option(help="The same seed draws the same orders, or the same noise in lives.")
+    ] = 1,
+    replay: Annotated[
+        bool,
+        typer.Option(
+            "--replay",
+            help="Each order of FILE lives as recorded: paid, handed over, delivered, canceled; "
+            "with late and doubled messages of its carrier.",
+        ),
+    ] = False,
+    speed: Annotated[
+        float,
+        typer.Option(help="Recorded seconds that pass in one second of a replay.", min=1),
+    ] = DAY_S,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     ready_file: Annotated[
         Path | None,
@@ -82,36 +91,53 @@ def demo(
     the carrier's own books.
 
     On a terminal a stack of its own stays up until Ctrl-C. Exit code: that of
-    `ordersaga audit`; 2 also where an order was not decided.
+    `ordersaga audit`; 2 also where an order was not decided, 1 also where a
+    replayed one is not where its record ends.
     """
     from cli.stack import StackError
 
-    source = _source(file, orders=orders, seed=seed)
-    options = _Options(source, concurrency, data_dir, ready_file)
+    run: Run
+    if replay:
+        run = _replay(file, seed=seed, concurrency=concurrency, speed=speed)
+    else:
+        run = _demo(file, orders=orders, seed=seed, concurrency=concurrency)
     try:
-        code = asyncio.run(_until_interrupted(options))
+        code = asyncio.run(_until_interrupted(run, _Where(data_dir, ready_file)))
     except StackError as error:
         give_up(str(error))
     raise typer.Exit(code)
 
 
-def _source(file: Path | None, *, orders: int, seed: int) -> OrderSource:
+def _demo(file: Path | None, *, orders: int, seed: int, concurrency: int) -> Run:
+    from cli.demo.run import DemoRun
+
     if file is None:
         from cli.traffic.draw import DrawnOrders
 
-        return DrawnOrders(seed=seed, count=orders)
+        return DemoRun(DrawnOrders(seed=seed, count=orders), concurrency)
     from cli.demo.file import FileOrders
 
+    return DemoRun(FileOrders(_regular(file)), concurrency)
+
+
+def _replay(file: Path | None, *, seed: int, concurrency: int, speed: float) -> Run:
+    from cli.replay.run import ReplayRun
+    from cli.replay.source import RecordedLives
+
+    if file is None:
+        give_up("--replay needs a FILE: nobody has recorded drawn orders", code=MISUSED)
+    return ReplayRun(RecordedLives(_regular(file), seed), concurrency, speed)
+
+
+def _regular(file: Path) -> Path:
     if not file.is_file():
         give_up(f"{file} is no regular file: it is read twice, for its stock first", code=MISUSED)
-    return FileOrders(file)
+    return file
 
 
-async def _until_interrupted(options: _Options) -> int:
+async def _until_interrupted(run: Run, where: _Where) -> int:
     """Ctrl-C ends it at any time, and its stack in good order."""
-    from cli.demo.screen import Screen
-
-    running = asyncio.create_task(_demo(options, Screen()))
+    running = asyncio.create_task(_run_and_stay(run, where))
     loop = asyncio.get_running_loop()
     for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(how, running.cancel)
@@ -121,21 +147,23 @@ async def _until_interrupted(options: _Options) -> int:
         return INTERRUPTED
 
 
-async def _demo(options: _Options, screen: Screen) -> int:
-    async with _a_stack(options, screen) as (ready, is_own):
-        code = await _run(options, ready, screen, stays_up=is_own and screen.is_terminal)
-        if is_own and screen.is_terminal:
+async def _run_and_stay(run: Run, where: _Where) -> int:
+    async with _a_stack(run, where) as (ready, is_own):
+        stays_up = is_own and run.screen.is_terminal
+        code = await _run_and_audit(run, ready, stays_up=stays_up)
+        if stays_up:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.Event().wait()
     return code
 
 
 @asynccontextmanager
-async def _a_stack(options: _Options, screen: Screen) -> AsyncIterator[tuple[Ready, bool]]:
+async def _a_stack(run: Run, where: _Where) -> AsyncIterator[tuple[Ready, bool]]:
     """One that runs, or one of our own (True), which ends with this."""
     from cli.stack import LocalStack, find_running
 
-    running = _described(options.ready_file) or find_running(options.data_dir)
+    screen = run.screen
+    running = _described(where.ready_file) or find_running(where.data_dir)
     if running is not None:
         if not await _is_alive(running):
             give_up(f"the stack at {running.api} does not answer", code=FAILED)
@@ -143,8 +171,7 @@ async def _a_stack(options: _Options, screen: Screen) -> AsyncIterator[tuple[Rea
         yield running, False
         return
     screen.say("starting PostgreSQL, Temporal, the sandbox, worker and API")
-    settings = {"payer_poll_s": OWN_PAYER_POLL_S}
-    async with LocalStack(data_dir=options.data_dir, settings=settings, say=screen.say) as stack:
+    async with LocalStack(data_dir=where.data_dir, settings=run.settings, say=screen.say) as stack:
         screen.say(f"up in {stack.ready.start_s['all']} s, API at {stack.ready.api}")
         yield stack.ready, True
 
@@ -163,21 +190,20 @@ def _described(ready_file: Path | None) -> Ready | None:
 
 
 async def _is_alive(ready: Ready) -> bool:
-    from adapters.api_client import ApiClient
+    from ordersaga.client import ApiClient
 
     async with ApiClient(base_url=ready.api, key=ready.keys.read) as api:
         return await api.is_ready()
 
 
-async def _run(options: _Options, ready: Ready, screen: Screen, *, stays_up: bool) -> int:
+async def _run_and_audit(run: Run, ready: Ready, *, stays_up: bool) -> int:
     """Everything but the stack; returns the exit code."""
-    from adapters.api_client import ApiProblem
     from cli.audit import Sources, run_audit, show
+    from ordersaga.client import ApiProblem
     from ordersaga.errors import Unavailable
 
     try:
-        await _send_all(options, ready, screen)
-        screen.summary()
+        await run.play(ready)
         report = await run_audit(Sources.of_stack(ready))
     except (ApiProblem, Unavailable, ExceptionGroup) as error:
         reason = _first(error)
@@ -186,55 +212,13 @@ async def _run(options: _Options, ready: Ready, screen: Screen, *, stays_up: boo
         if isinstance(reason, Unavailable):
             give_up(f"could not be finished: {reason}", code=UNDECIDED)
         raise
+    screen = run.screen
     show(report, screen.console)
     screen.addresses(ready)
     if stays_up:
         screen.say("all of it stays up; Ctrl-C stops it, and keeps the data")
-    screen.console.print(screen.tally.last_line(violations=len(report.violations)))
-    if report.exit_code == 0 and screen.tally.outcomes["undecided"]:
-        return UNDECIDED
-    return report.exit_code
-
-
-async def _send_all(options: _Options, ready: Ready, screen: Screen) -> None:
-    from adapters.api_client import ApiClient
-    from cli.demo.drive import MOST_WAITING, Driver
-    from cli.traffic.orders import survey
-    from cli.traffic.stage import Payers, Stage
-
-    run = f"demo-{secrets.token_hex(4)}"
-    wanted = survey(_telling(options.source, screen))
-    payers = Payers(ready.payment_provider)
-    playing = asyncio.create_task(payers.play())
-    try:
-        async with ApiClient(
-            base_url=ready.api,
-            key=ready.keys.ops,
-            connections=options.concurrency + MOST_WAITING,
-        ) as api:
-            stage = Stage(api, run=run)
-            await stage.fill_shelves(options.source.stock_for(wanted.demand))
-            driver = Driver(
-                api=api, stage=stage, payers=payers, run=run, concurrency=options.concurrency
-            )
-            with screen.counting(wanted.orders):
-                await driver.drive(options.source, screen.result)
-    finally:
-        playing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await playing
-
-
-def _telling(source: OrderSource, screen: Screen) -> OrderSource:
-    """The same orders; broken lines of their file are named."""
-    from dataclasses import replace
-
-    from cli.demo.file import BrokenLine, FileOrders
-
-    def tell(line: BrokenLine) -> None:
-        screen.say(f"line {line.number} is left out: {line.reason}")
-
-    return replace(source, tell=tell) if isinstance(source, FileOrders) else source
+    screen.console.print(run.last_line(violations=len(report.violations)))
+    return report.exit_code or run.exit_code
 
 
 def _first(group: BaseException) -> BaseException:

@@ -8,19 +8,14 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
-from adapters.api_client import ApiClient, ApiProblem, Order
+from cli.traffic.looking import look_until
 from cli.traffic.orders import PlayedOrder
 from cli.traffic.stage import Payers, Stage
 from cli.traffic.tally import Result, outcome_of
+from ordersaga.client import ApiClient, ApiProblem, Order
 from ordersaga.lifecycle import FINAL, UNDECIDED, PaymentStatus
 
 WAIT_S: Final = 30  # the longest that the API holds an answer back
-PATIENCE_S: Final = (
-    180.0  # for one order: drawn faults are over in ten; a slip may be asked after each 60
-)
-FIRST_LOOK_S: Final = 0.1  # after the API stopped waiting
-LOOKS_APART: Final = 1.5  # each look so many times later than the one before
-LAST_LOOK_S: Final = 2.0
 
 # Orders that wait for their payers cost nobody anything, so they may be many more than are sent at
 # once; but each is kept in memory.
@@ -76,7 +71,7 @@ class Driver:
             if order.story.payer == "leaves":
                 with suppress(ApiProblem):  # too late: it was decided meanwhile
                     found = await self._cancel(found, "given up", key=key)
-            return await self._look_until(found, lambda now: now.status not in UNDECIDED)
+            return await look_until(self._api, found, lambda now: now.status not in UNDECIDED)
         finally:
             self._payers.forget(found.id)
 
@@ -85,19 +80,9 @@ class Driver:
             found = await self._cancel(found, "changed my mind", key=key)
         except ApiProblem:  # the parcel is on its way: the order stays
             return await self._api.get_order(found.id)
-        return await self._look_until(found, lambda now: now.status in FINAL)
+        return await look_until(self._api, found, lambda now: now.status in FINAL)
 
     async def _cancel(self, found: Order, reason: str, *, key: str) -> Order:
         return await self._api.cancel_order(
             found.id, reason=reason, key=f"{key}-cancel", wait_s=WAIT_S
         )
-
-    async def _look_until(self, found: Order, is_over: Callable[[Order], bool]) -> Order:
-        """The order as soon as that is so, or as it is when patience ends."""
-        gives_up_at_s = time.monotonic() + PATIENCE_S
-        pause_s = FIRST_LOOK_S
-        while not is_over(found) and time.monotonic() < gives_up_at_s:
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * LOOKS_APART, LAST_LOOK_S)
-            found = await self._api.get_order(found.id)
-        return found

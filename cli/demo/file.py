@@ -2,7 +2,7 @@
 
 `{"reference": "…", "order": {a request of the API, without payments}, "recorded": {"payments":
 [{"type": "credit_card|debit_card|boleto|voucher", "amount": minor units}]}}`. What else is recorded
-is not looked at. One line is in memory at a time.
+is a replay's matter (`cli/replay`). One line is in memory at a time.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StrictInt, ValidationError
 
-from adapters.api_client import Money, NewOrder, Payment
 from cli.traffic.orders import PlayedOrder
+from ordersaga.client import Money, NewOrder, Payment
 
 LONGEST_LINE: Final = 1_048_576  # bytes; the API takes no longer body either
 METHOD_OF_TYPE: Final = {
@@ -27,25 +27,30 @@ METHOD_OF_TYPE: Final = {
 HEADROOM: Final = 10  # units of each SKU that nobody is going to want
 
 
-class _RecordedPayment(BaseModel):
+class RecordedPayment(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     type: Literal["credit_card", "debit_card", "boleto", "voucher"]
     amount: StrictInt
 
 
-class _Recorded(BaseModel):
+class Recorded(BaseModel):
+    """What is known of how an order went. What else a file says of it is left out."""
+
     model_config = ConfigDict(frozen=True)
 
-    payments: tuple[_RecordedPayment, ...]
+    payments: tuple[RecordedPayment, ...]
 
 
-class _Line(BaseModel):
+class Line(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     reference: str
     order: NewOrder
-    recorded: _Recorded
+    recorded: Recorded
+
+
+LineT = TypeVar("LineT", bound=Line)
 
 
 @dataclass(frozen=True)
@@ -67,39 +72,56 @@ class FileOrders:
     tell: Callable[[BrokenLine], None] = lambda _: None
 
     def __iter__(self) -> Iterator[PlayedOrder]:
-        for number, line in _lines(self.path):
-            found = line if isinstance(line, BrokenLine) else parse_line(number, line)
-            if isinstance(found, BrokenLine):
-                self.tell(found)
-            else:
-                yield found
+        for number, line in good_lines(self.path, Line, self.tell):
+            yield as_played(number, line)
 
     def stock_for(self, demand: Mapping[str, int]) -> Mapping[str, int]:
-        """Enough of everything: these orders were all delivered once."""
-        return {sku: units + HEADROOM for sku, units in demand.items()}
+        return enough_for(demand)
 
 
-def parse_line(number: int, line: bytes) -> PlayedOrder | BrokenLine:
-    """The order of one line, or why it is none."""
+def enough_for(demand: Mapping[str, int]) -> Mapping[str, int]:
+    """Enough of everything: these orders were all delivered once."""
+    return {sku: units + HEADROOM for sku, units in demand.items()}
+
+
+def good_lines(
+    path: Path, form: type[LineT], tell: Callable[[BrokenLine], None]
+) -> Iterator[tuple[int, LineT]]:
+    """Each line of this form, by its number. Raises `OSError` where the file cannot be read."""
+    for number, line in _lines(path):
+        found = line if isinstance(line, BrokenLine) else read_line(number, line, form)
+        if isinstance(found, BrokenLine):
+            tell(found)
+        else:
+            yield number, found
+
+
+def read_line(number: int, line: bytes, form: type[LineT]) -> LineT | BrokenLine:
+    """What one line says, or why it is no order."""
     try:
-        found = _Line.model_validate_json(line)
+        found = form.model_validate_json(line)
     except ValidationError as error:
         return BrokenLine(number, _first_fault(error))
     if found.order.payments:
         return BrokenLine(number, "/order/payments: recorded/payments say how it was paid")
     if not found.recorded.payments and found.order.total > 0:
         return BrokenLine(number, "/recorded/payments: nothing says how it was paid")
-    currency = found.order.currency
+    return found
+
+
+def as_played(number: int, line: Line) -> PlayedOrder:
+    """The order as it is sent: paid as it was paid then."""
+    currency = line.order.currency
     payments = tuple(
         Payment(
             method=METHOD_OF_TYPE[recorded.type],
             amount=Money(amount=recorded.amount, currency=currency),
             token=None if recorded.type == "voucher" else "tok_ok",
         )
-        for recorded in found.recorded.payments
+        for recorded in line.recorded.payments
     )
-    metadata = {**found.order.metadata, "reference": found.reference}
-    body = found.order.model_copy(update={"payments": payments, "metadata": metadata})
+    metadata = {**line.order.metadata, "reference": line.reference}
+    body = line.order.model_copy(update={"payments": payments, "metadata": metadata})
     return PlayedOrder(f"line {number}", body)
 
 

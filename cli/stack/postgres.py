@@ -45,6 +45,7 @@ CONFIGURATION = [
     ("idle_in_transaction_session_timeout", "60s", "a forgotten transaction gives its locks back"),
     ("log_line_prefix", "'%m [%p] %u '", "when, which process, which role"),
     ("log_lock_waits", "on", "who waited more than a second, and for whom"),
+    ("log_error_verbosity", "terse", "details quote rows, and rows may be about people"),
     ("log_checkpoints", "off", "of no use in a log this short"),
     ("log_timezone", "UTC", "as everywhere"),
     ("timezone", "UTC", "as everywhere"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -16,26 +17,50 @@ from cli.stack.processes import Child, Program, http_status
 from cli.stack.temporal import NAMESPACE
 from ordersaga.config import ENV_PREFIX, Settings
 
-LOCAL_DEFAULTS: Mapping[str, object] = {
-    "payer_poll_s": 2,  # whoever plays a slip's payer by hand wants to see it
-}
+# Whoever sends orders here wants to see how many it takes.
+LIMITLESS = dict.fromkeys(
+    (
+        "requests_per_s_per_key",
+        "requests_per_s_per_tenant",
+        "open_orders_per_key",
+        "open_orders_per_tenant",
+    ),
+    0,
+)
 WORKER_STOP_PATIENCE_S = 12.0  # it gives its activities 10 s to end
 
 
+@dataclass(frozen=True, kw_only=True)
+class Webhook:
+    """Where a sandbox program tells what happens, and how it signs that."""
+
+    url: str
+    secret: str
+
+
 def provider_program(
-    *, port: int, data_dir: Path, log: Path, key: str, env: Mapping[str, str]
+    *, port: int, data_dir: Path, log: Path, key: str, env: Mapping[str, str], webhook: Webhook
 ) -> Program:
     # As strict as Stripe about parameters that its current version has removed.
     strict = ("--refuse-removed-params",)
     return _sandbox(
-        "provider", port=port, data_dir=data_dir, log=log, key=key, env=env, options=strict
+        "provider",
+        port=port,
+        data_dir=data_dir,
+        log=log,
+        key=key,
+        env=env,
+        webhook=webhook,
+        options=strict,
     )
 
 
 def carrier_program(
-    *, port: int, data_dir: Path, log: Path, key: str, env: Mapping[str, str]
+    *, port: int, data_dir: Path, log: Path, key: str, env: Mapping[str, str], webhook: Webhook
 ) -> Program:
-    return _sandbox("carrier", port=port, data_dir=data_dir, log=log, key=key, env=env)
+    return _sandbox(
+        "carrier", port=port, data_dir=data_dir, log=log, key=key, env=env, webhook=webhook
+    )
 
 
 def _sandbox(
@@ -46,6 +71,7 @@ def _sandbox(
     log: Path,
     key: str,
     env: Mapping[str, str],
+    webhook: Webhook,
     options: tuple[str, ...] = (),
 ) -> Program:
     async def is_ready(_: Child) -> bool:
@@ -53,9 +79,11 @@ def _sandbox(
 
     books = str(data_dir / f"{name}.db")
     where = ("--port", str(port), "--books", books, "--key", key)
+    # Nobody there: it keeps its messages, and goes on trying.
+    tells = ("--webhook-url", webhook.url, "--webhook-secret", webhook.secret)
     return Program(
         name=name,
-        argv=(*_python_module(f"sandbox.{name}"), *where, *options),
+        argv=(*_python_module(f"sandbox.{name}"), *where, *tells, *options),
         env=env,
         log=log,
         is_ready=is_ready,
@@ -122,6 +150,6 @@ def settings_for(base: Mapping[str, str], ours: Mapping[str, object]) -> Setting
         if ENV_PREFIX + name.upper() in base
     }
     try:
-        return Settings.model_validate({**LOCAL_DEFAULTS, **callers, **ours})
+        return Settings.model_validate({**LIMITLESS, **callers, **ours})
     except ValidationError as error:
         raise StackError("; ".join(faults_of(error))) from None

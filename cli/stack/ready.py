@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import secrets
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from cli.stack.lock import is_locked
+from ordersaga.config import SECRET_PREFIX
 
 READY_FILE = "ready.json"
+WEBHOOK_SECRET_BYTES = 32  # of 24 to 64 that the standard allows
 
 
 class Keys(BaseModel):
@@ -21,13 +25,21 @@ class Keys(BaseModel):
     ops: str
 
 
+def make_webhook_secret() -> str:
+    """A fresh one, of the form of Standard Webhooks; Stripe's scheme takes it too."""
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(WEBHOOK_SECRET_BYTES)).decode()
+
+
 class WebhookSecrets(BaseModel):
-    """What the payment provider and the carrier sign their messages with."""
+    """What messages from outside are signed with: the sandbox programs' own, or made by hand."""
 
     model_config = ConfigDict(frozen=True)
 
-    payments: str
-    carrier: str
+    payments: str = Field(default_factory=make_webhook_secret, description="of `stripe`, `sandbox`")
+    carrier: str = Field(default_factory=make_webhook_secret, description="of `sandbox`")
+    merchant: str = Field(
+        default_factory=make_webhook_secret, description="of whoever ships for the merchant"
+    )
 
 
 class Ready(BaseModel):

@@ -19,6 +19,7 @@ from cli.stack.ports import HOST, choose_ports
 from cli.stack.postgres import Postgres
 from cli.stack.processes import Child, Program
 from cli.stack.programs import (
+    Webhook,
     api_program,
     carrier_program,
     environment,
@@ -27,10 +28,12 @@ from cli.stack.programs import (
     worker_program,
 )
 from cli.stack.purge import remove_data
-from cli.stack.ready import READY_FILE, Keys, Ready
+from cli.stack.ready import READY_FILE, Keys, Ready, WebhookSecrets
 from cli.stack.state import State
 from cli.stack.temporal import NAMESPACE, temporal_program
 from cli.stack.users import database_dir, database_user
+from ordersaga.config import STRIPE
+from ordersaga.order import MERCHANT, SANDBOX
 
 # First what serves, last what keeps: nobody loses a part it still uses.
 STOP_ORDER = ("api", "worker", "carrier", "provider", "temporal", "postgres")
@@ -203,11 +206,14 @@ class LocalStack:
                 "payment_provider_key": state.provider_key,
                 "carrier_url": _url(ports["carrier"]),
                 "carrier_key": state.carrier_key,
+                **_webhook_settings(state.webhook_secrets),
                 "temporal_ui_url": _url(ports["temporal_ui"]),
+                "webhooks_to_private": True,
                 **self._overrides,
             },
         )
         env = environment(self._env, settings=settings, temporal=f"{HOST}:{ports['temporal']}")
+        webhooks = f"{_url(ports['api'])}/v1/webhooks"
         return [
             self._postgres.program(),
             temporal_program(ports=ports, data_dir=data_dir, log=self._log("temporal")),
@@ -217,6 +223,9 @@ class LocalStack:
                 log=self._log("provider"),
                 key=state.provider_key,
                 env=env,
+                webhook=Webhook(
+                    url=f"{webhooks}/payments/{STRIPE}", secret=state.webhook_secrets.payments
+                ),
             ),
             carrier_program(
                 port=ports["carrier"],
@@ -224,6 +233,9 @@ class LocalStack:
                 log=self._log("carrier"),
                 key=state.carrier_key,
                 env=env,
+                webhook=Webhook(
+                    url=f"{webhooks}/carriers/{SANDBOX}", secret=state.webhook_secrets.carrier
+                ),
             ),
             worker_program(log=self._log("worker"), env=env),
             api_program(port=ports["api"], log=self._log("api"), env=env),
@@ -319,6 +331,14 @@ class LocalStack:
         began_s = time.monotonic()
         yield
         self.start_s[part] = round(time.monotonic() - began_s, 2)
+
+
+def _webhook_settings(secrets: WebhookSecrets) -> dict[str, object]:
+    """Whose messages our API takes. `sandbox` payments: for messages that a person makes."""
+    return {
+        "payment_webhook_secrets": {STRIPE: [secrets.payments], SANDBOX: [secrets.payments]},
+        "carrier_webhook_secrets": {SANDBOX: [secrets.carrier], MERCHANT: [secrets.merchant]},
+    }
 
 
 def _url(port: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
 from pathlib import Path
 from typing import Self
@@ -19,14 +18,6 @@ def _password() -> str:
     return secrets.token_urlsafe(24)
 
 
-def _webhook_secret() -> str:
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-
-
-def _webhook_secrets() -> WebhookSecrets:
-    return WebhookSecrets(payments=_webhook_secret(), carrier=_webhook_secret())
-
-
 class State(BaseModel):
     """Made with fresh secrets; saved readable for its owner only."""
 
@@ -37,7 +28,7 @@ class State(BaseModel):
     app_password: str = Field(default_factory=_password)
     provider_key: str = Field(default_factory=lambda: "sk_test_" + secrets.token_hex(16))
     carrier_key: str = Field(default_factory=lambda: "carrier_test_" + secrets.token_hex(16))
-    webhook_secrets: WebhookSecrets = Field(default_factory=_webhook_secrets)
+    webhook_secrets: WebhookSecrets = Field(default_factory=WebhookSecrets)
     keys: Keys | None = None
     ports: dict[str, int] = {}
     database_dir: Path | None = None

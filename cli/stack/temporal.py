@@ -20,7 +20,6 @@ SEARCH_ATTRIBUTES = {
     "PaymentStatus": "Keyword",
     "CustomerId": "Keyword",
     "OrderTotal": "Int",
-    "Attention": "Bool",
 }
 
 DYNAMIC_CONFIG = {

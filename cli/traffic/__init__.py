@@ -1,8 +1,9 @@
-"""Orders that come in from outside, for whoever needs a day's trade: the demo, and chaos.
+"""Orders that come in from outside, for whoever needs a day's trade: demo, replay, and chaos.
 
 `orders` says what such an order is, and what its people do; `draw` makes them by a seed, `faults` is
-what they meet; `stage` prepares stock and vouchers and plays the payers; `tally` counts what became
-of them, `table` shows it.
+what they meet; `stage` prepares stock and vouchers and plays the payers, `carrier` plays the
+carrier's people; `looking` follows an order; `tally` counts what became of them, `table` and
+`screen` show it.
 """
 
 from __future__ import annotations

@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from adapters.api_client import (
+from cli.traffic.faults import FAULTS, Fault
+from cli.traffic.orders import PlayedOrder, Story
+from ordersaga.client import (
     Address,
     Customer,
     Money,
@@ -20,8 +22,7 @@ from adapters.api_client import (
     Payment,
     Shipping,
 )
-from cli.traffic.faults import FAULTS, Fault
-from cli.traffic.orders import PlayedOrder, Story
+from ordersaga.order import MERCHANT, SANDBOX
 
 FAULT_EVERY: Final = 5  # a fault is an exception, also where many are shown
 SPLIT_TENDER: Final = 0.04
@@ -71,13 +72,15 @@ SCARCE_GOODS: Final = {"print-signed": 24900, "vinyl-first-press": 8900}
 class DrawnOrders:
     """The orders of a seed: number n is the same however many are drawn.
 
-    Every `fault_every`th meets one of `faults`, dealt like cards: each as often.
+    Every `fault_every`th meets one of `faults`, dealt like cards: each as often. `with_carrier`: so
+    many of the others, by share, are brought by one.
     """
 
     seed: int
     count: int
     faults: Sequence[Fault] = FAULTS
     fault_every: int = FAULT_EVERY
+    with_carrier: float = WITH_CARRIER
 
     def __iter__(self) -> Iterator[PlayedOrder]:
         return (self._draw(number) for number in range(self.count))
@@ -95,22 +98,22 @@ class DrawnOrders:
         name = f"order {number + 1}"
         if number % self.fault_every == self.fault_every - 1:
             dealt = (self.seed + number // self.fault_every) % len(self.faults)
-            return _faulty(dice, name, self.faults[dealt])
+            return _faulty(dice, name, self.faults[dealt], self.with_carrier)
         market = dice.choices(MARKETS, [m.share for m in MARKETS])[0]
         lines = _lines(dice, market)
         if dice.random() < SCARCE:
             lines = (_line(dice, market, *_any_of(dice, SCARCE_GOODS), units=1),)
-        order = _order(dice, market, lines)
+        order = _order(dice, market, lines, self.with_carrier)
         payments = _payments(dice, market, order.total)
         return PlayedOrder(name, order.model_copy(update={"payments": payments}))
 
 
-def _faulty(dice: random.Random, name: str, fault: Fault) -> PlayedOrder:
+def _faulty(dice: random.Random, name: str, fault: Fault, with_carrier: float) -> PlayedOrder:
     market = _OF_CURRENCY["BRL" if fault.method == "boleto" else "USD"]
     lines = _lines(dice, market)
     if fault.sku:
         lines = (*lines, _line(dice, market, fault.sku, price=500, units=1))
-    order = _order(dice, market, lines)
+    order = _order(dice, market, lines, with_carrier)
     shares = _shares(order.total - fault.off_by, len(fault.tokens))
     payments = tuple(
         _payment(fault.method, share, market, token)
@@ -123,16 +126,18 @@ def _faulty(dice: random.Random, name: str, fault: Fault) -> PlayedOrder:
     return PlayedOrder(name, order.model_copy(update=changes), story)
 
 
-def _order(dice: random.Random, market: Market, lines: tuple[OrderLine, ...]) -> NewOrder:
+def _order(
+    dice: random.Random, market: Market, lines: tuple[OrderLine, ...], with_carrier: float
+) -> NewOrder:
     """All but its payments."""
-    with_carrier = dice.random() < WITH_CARRIER
+    carrier = SANDBOX if dice.random() < with_carrier else MERCHANT
     service = dice.choice(("standard", "express"))
     return NewOrder(
         customer=Customer(id=f"c-{dice.randrange(BUYERS)}"),
         currency=market.currency,
         lines=lines,
         shipping_address=Address(country=market.country, city=market.city),
-        shipping=Shipping(carrier="sandbox" if with_carrier else "merchant", service=service),
+        shipping=Shipping(carrier=carrier, service=service),
         shipping_fee=_money(market, dice.choice((0, 490, 990, 1490))),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from adapters.api_client import NewOrder
+from ordersaga.client import NewOrder
 
 # pays: when asked to; fails: tells the bank no; leaves: never pays, and cancels the order instead
 Payer = Literal["pays", "fails", "leaves"]

@@ -10,8 +10,8 @@ from typing import Final
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from adapters.api_client import ApiClient, ApiProblem, Money, NewOrder, Payment, StockItem
 from cli.traffic.orders import Payer, PlayedOrder
+from ordersaga.client import ApiClient, ApiProblem, Money, NewOrder, Payment, StockItem
 
 STOCK_BATCH: Final = 1000  # SKUs a call: 100 kB
 STOCK_RESERVED: Final = "stock_reserved"  # the API's word for: more is reserved than that

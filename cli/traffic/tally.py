@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from adapters.api_client import ApiProblem, Order
-from ordersaga.audit.evidence import SETTLED, UNDONE
+from ordersaga.audit.ours import SETTLED, UNDONE
+from ordersaga.client import ApiProblem, Order
 from ordersaga.lifecycle import Status
 
 # refused: the API did not take it. undecided: it had no end when patience did.

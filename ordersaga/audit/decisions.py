@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ordersaga.audit.evidence import Evidence, OurOrder
+from ordersaga.audit.evidence import Evidence
 from ordersaga.audit.findings import Invariant, Problem
+from ordersaga.audit.ours import OurOrder
 from ordersaga.keys import STOCK, parcel_step, payment_step
 from ordersaga.lifecycle import Status
 
@@ -29,6 +30,12 @@ def _was_decided_so(order: OurOrder, _: Evidence) -> Iterator[Problem]:
 def _says_why(order: OurOrder, _: Evidence) -> Iterator[Problem]:
     if order.status in (Status.REJECTED, Status.CANCELED) and not order.failure:
         yield Problem(order.id, f"{order.status}, and nothing says why", order.id)
+
+
+def _holds_nobody_up(order: OurOrder, _: Evidence) -> Iterator[Problem]:
+    if order.hold is not None:
+        detail = f"{order.status}, and still held: {order.hold.get('kind')}"
+        yield Problem(order.id, detail, order.id)
 
 
 def _own_steps(order: OurOrder) -> frozenset[str]:
@@ -61,6 +68,12 @@ INVARIANTS: tuple[Invariant[OurOrder], ...] = (
         "a rejected or canceled order says why",
         lambda evidence: (o for o in evidence.ours.orders if o.is_undone),
         _says_why,
+    ),
+    Invariant(
+        "holds.lifted",
+        "a decided order is not held any more",
+        lambda evidence: (o for o in evidence.ours.orders if o.decision is not None),
+        _holds_nobody_up,
     ),
     Invariant(
         "fence.undone",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ordersaga.audit.evidence import Evidence, OurEvent, OurOrder
+from ordersaga.audit.evidence import Evidence
 from ordersaga.audit.findings import Invariant, Problem
+from ordersaga.audit.ours import OurEvent, OurOrder
 from ordersaga.errors import IllegalMove
 from ordersaga.history import Happening, OrderState, PaymentState, advance
 
@@ -17,11 +18,13 @@ _FOLDED: Final = (
     "fulfillment_status",
     "failure",
     "attention",
+    "hold",
     "version",
     "paid_at",
     "confirmed_at",
     "shipped_at",
     "delivered_at",
+    "received_at",
     "completed_at",
 )
 
@@ -74,6 +77,12 @@ def _differences(order: OurOrder, state: OrderState) -> Iterator[Problem]:
         row, folded = rows.get(payment_id), folds.get(payment_id)
         if row != folded:
             yield Problem(payment_id, f"{row} in its row, {folded} by its history", order.id)
+    statuses = {r.id: r.status for r in order.returns}
+    told = {r.id: r.status for r in state.returns}
+    for return_id in sorted(statuses.keys() | told.keys()):
+        in_row, by_history = statuses.get(return_id), told.get(return_id)
+        if in_row != by_history:
+            yield Problem(return_id, f"{in_row} in its row, {by_history} by its history", order.id)
 
 
 def _move(machine: str | None, before: str | None, after: str | None) -> str:

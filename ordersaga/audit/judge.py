@@ -6,19 +6,37 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ordersaga.audit import decisions, endings, history, ledger, money, parcels, stock
-from ordersaga.audit.evidence import DEFAULT_SETTLE_S, Books, Evidence, Ours
+from ordersaga.audit import (
+    decisions,
+    endings,
+    history,
+    ledger,
+    money,
+    outbox,
+    parcels,
+    refunds,
+    returns,
+    sightings,
+    stock,
+)
+from ordersaga.audit.books import Books
+from ordersaga.audit.evidence import DEFAULT_SETTLE_S, Evidence
 from ordersaga.audit.findings import Explanation, Invariant, Violation
+from ordersaga.audit.ours import Ours
 
 # Any: each invariant is of its own kind of thing, which only itself looks at.
 INVARIANTS: Final[tuple[Invariant[Any], ...]] = (
     *money.INVARIANTS,
+    *refunds.INVARIANTS,
     *ledger.INVARIANTS,
     *stock.INVARIANTS,
+    *returns.INVARIANTS,
     *parcels.INVARIANTS,
+    *sightings.INVARIANTS,
     *history.INVARIANTS,
     *decisions.INVARIANTS,
     *endings.INVARIANTS,
+    *outbox.INVARIANTS,
 )
 
 
@@ -67,7 +85,12 @@ def judge(ours: Ours, books: Books, *, settle_s: float | None = None) -> Judgeme
     evidence = Evidence(ours, books, settle_s=settle_s)
     checked: dict[str, int] = {}
     violations: list[Violation] = []
-    explained = [e for order in ours.orders for e in endings.explanations(order, evidence)]
+    explained = [
+        explanation
+        for order in ours.orders
+        for family in (endings, outbox)
+        for explanation in family.explanations(order, evidence)
+    ]
     for invariant in INVARIANTS:
         count, found = invariant.ask(evidence)
         checked[invariant.name] = count
@@ -80,7 +103,7 @@ def judge(ours: Ours, books: Books, *, settle_s: float | None = None) -> Judgeme
     in_flight = tuple(
         o.id
         for o in ours.orders
-        if o.attention is None and evidence.is_in_flight(o) and not evidence.waits_for_payer(o)
+        if o.attention is None and evidence.is_in_flight(o) and evidence.waits_for(o) is None
     )
     return Judgement(len(ours.orders), checked, tuple(violations), tuple(explained), in_flight)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ordersaga.audit.evidence import Evidence, OurAccount, OurOrder, OurTransfer
+from ordersaga.audit.evidence import Evidence
 from ordersaga.audit.findings import Invariant, Problem
+from ordersaga.audit.ours import OurAccount, OurOrder, OurTransfer
 from ordersaga.lifecycle import PaymentStatus
 from ordersaga.money import format_amount
 

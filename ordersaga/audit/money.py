@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ordersaga.audit.evidence import BookedPayment, Evidence, OurOrder, OurPayment
+from ordersaga.audit.books import BookedPayment
+from ordersaga.audit.evidence import Evidence
 from ordersaga.audit.findings import Invariant, Problem
-from ordersaga.keys import payment_step, refund_step
+from ordersaga.audit.ours import OurOrder, OurPayment
+from ordersaga.keys import Step, books_step, payment_step
 from ordersaga.lifecycle import PaymentStatus
 
 OrderPayment = tuple[OurOrder, OurPayment]
@@ -31,17 +33,23 @@ def _undone_payments(evidence: Evidence) -> Iterable[OrderPayment]:
 
 
 def _problem(order: OurOrder, payment_id: str, detail: str) -> Problem:
+    refunds = (refund.step for refund in order.refunds if refund.payment_id == payment_id)
     return Problem(
         subject=payment_id,
         detail=detail,
         order_id=order.id,
-        steps=(payment_step(payment_id), refund_step(payment_id)),
+        steps=(payment_step(payment_id), books_step(payment_id), *refunds),
     )
+
+
+def _on_its_way_back(order: OurOrder, payment: OurPayment) -> int:
+    return sum(refund.amount for refund in order.open_refunds if refund.payment_id == payment.id)
 
 
 def _within_bounds(each: OrderPayment, _: Evidence) -> Iterator[Problem]:
     order, payment = each
-    kept = payment.captured - payment.refunded  # a slip may be overpaid, and then goes back whole
+    # A slip may be overpaid, and then goes back whole.
+    kept = payment.captured - payment.refunded - _on_its_way_back(order, payment)
     if payment.refunded < 0 or not 0 <= kept <= payment.amount:
         detail = (
             f"refunded {order.money(payment.refunded)}, captured "
@@ -61,12 +69,12 @@ def _paid_in_full(order: OurOrder, _: Evidence) -> Iterator[Problem]:
             f"{order.status} with {order.money(kept)} kept (captured − refunded), "
             f"but {order.money(wanted)} to keep (total − refunds in its history)"
         )
-        yield Problem(order.id, detail, order.id, tuple(refund_step(p.id) for p in order.payments))
+        yield Problem(order.id, detail, order.id, tuple(r.step for r in order.refunds))
 
 
 def _given_back(each: OrderPayment, _: Evidence) -> Iterator[Problem]:
     order, payment = each
-    if payment.captured != payment.refunded:
+    if payment.captured != payment.refunded + _on_its_way_back(order, payment):
         detail = (
             f"of a {order.status} order: captured {order.money(payment.captured)}, "
             f"but refunded {order.money(payment.refunded)}"
@@ -103,6 +111,39 @@ def _booked_the_same(each: OrderPayment, evidence: Evidence) -> Iterator[Problem
                 f"{order.money(their_sum)} by the provider's books ({booked.reference})"
             )
             yield _problem(order, payment.id, detail)
+
+
+def _no_more_back_than_came(each: OrderPayment, evidence: Evidence) -> Iterator[Problem]:
+    order, payment = each
+    booked = evidence.booked.get(payment.provider_ref or "")
+    received = booked.received if booked else 0
+    back = (booked.refunded if booked else 0) + _credited_by_ledger(order, payment)
+    if back > received:
+        detail = (
+            f"{order.money(back)} went back there and as store credit, "
+            f"but {order.money(received)} came by the provider's books"
+        )
+        yield _problem(order, payment.id, detail)
+
+
+def _nothing_kept(each: OrderPayment, evidence: Evidence) -> Iterator[Problem]:
+    order, payment = each
+    booked = evidence.booked.get(payment.provider_ref or "")
+    if booked is None:
+        return
+    kept = booked.received - booked.refunded - _credited_by_ledger(order, payment)
+    if kept > 0:
+        detail = f"{order.money(kept)} of a {order.status} order is kept by the provider's books"
+        yield _problem(order, payment.id, detail)
+
+
+def _credited_by_ledger(order: OurOrder, payment: OurPayment) -> int:
+    """What of a remote payment was posted as store credit, by an undo of it or a refund."""
+    steps = (
+        payment_step(payment.id),
+        *(refund.step for refund in order.refunds if refund.payment_id == payment.id),
+    )
+    return sum(order.ledger_credits.get(f"{Step(order.id, s).key}:credit", 0) for s in steps)
 
 
 def _booked_for_us(booked: BookedPayment, evidence: Evidence) -> Iterator[Problem]:
@@ -162,7 +203,7 @@ INVARIANTS: tuple[Invariant[OrderPayment] | Invariant[OurOrder] | Invariant[Book
     ),
     Invariant(
         "money.given_back",
-        "of a rejected, canceled or returned order: captured = refunded, nothing held",
+        "of a rejected, canceled or returned order: all captured went back, or is on its way; nothing held",
         _undone_payments,
         _given_back,
     ),
@@ -171,6 +212,18 @@ INVARIANTS: tuple[Invariant[OrderPayment] | Invariant[OurOrder] | Invariant[Book
         "our sums of each payment are those of the provider's books",
         _at_provider,
         _booked_the_same,
+    ),
+    Invariant(
+        "money.back",
+        "of each payment, no more went back than the provider's books received",
+        _at_provider,
+        _no_more_back_than_came,
+    ),
+    Invariant(
+        "money.late",
+        "of an undone order the provider's books keep nothing, whenever it came",
+        lambda evidence: (each for each in _at_provider(evidence) if each[0].is_undone),
+        _nothing_kept,
     ),
     Invariant(
         "money.known",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ordersaga.audit.evidence import BookedParcel, Evidence, OurOrder
+from ordersaga.audit.books import BookedParcel
+from ordersaga.audit.evidence import Evidence
 from ordersaga.audit.findings import Invariant, Problem
+from ordersaga.audit.ours import OurOrder
 from ordersaga.keys import parcel_step, release_step
-from ordersaga.lifecycle import Status
+from ordersaga.lifecycle import FulfillmentStatus, Status
+from ordersaga.tracking import TrackingStatus
 
 
 def _steps(order: OurOrder) -> tuple[str, ...]:
@@ -19,6 +22,8 @@ def _steps(order: OurOrder) -> tuple[str, ...]:
 def _ours_is_theirs(order: OurOrder, evidence: Evidence) -> Iterator[Problem]:
     live = [p for p in evidence.parcels_of.get(order.id, ()) if p.is_live]
     numbers = [p.tracking_number for p in live]
+    if order.parcel.status == TrackingStatus.CANCELED:
+        return  # its carrier has told us; where the order stands by that is another question
     if order.has_live_parcel and order.tracking_number not in numbers:
         detail = (
             f"{order.fulfillment_status} as {order.tracking_number} by our tables, "
@@ -33,13 +38,19 @@ def _theirs_is_ours(parcel: BookedParcel, evidence: Evidence) -> Iterator[Proble
         detail = f"{parcel.state} at the carrier, but our tables have no order {parcel.order_id!r}"
         yield Problem(parcel.key, detail, parcel.order_id)
     elif order.is_at_rest and not (
-        order.has_live_parcel and order.tracking_number == parcel.tracking_number
+        (order.has_live_parcel or _is_over(order))
+        and order.tracking_number == parcel.tracking_number
     ):
         detail = (
             f"{parcel.state} at the carrier, but our order is {order.status} and its parcel "
             f"{order.fulfillment_status} as {order.tracking_number}"
         )
         yield Problem(parcel.key, detail, order.id, _steps(order))
+
+
+def _is_over(order: OurOrder) -> bool:
+    """It came back or is lost: to the carrier it is one that was handed over."""
+    return order.fulfillment_status == FulfillmentStatus.RETURNED
 
 
 def _has_its_parcel(order: OurOrder, _: Evidence) -> Iterator[Problem]:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ordersaga.audit.evidence import Evidence, OurOrder, OurStock
+from ordersaga.audit.evidence import Evidence
 from ordersaga.audit.findings import Invariant, Problem
+from ordersaga.audit.ours import OurOrder, OurStock
 from ordersaga.keys import RESTOCK, STOCK
 from ordersaga.lifecycle import Status
 
 # What a reservation may be, by where its order is. `None` in the set: it may also not be there.
 _FREE = frozenset({"released", None})
-_BACK = frozenset({"restocked", "committed"})  # a lost parcel's goods never come back
+_BACK = frozenset({"restocked", "committed"})  # while it is given back
+_SOLD = frozenset({"committed"})
+_RESTOCKED = frozenset({"restocked"})
 
 
-def _states_allowed(order: OurOrder) -> frozenset[str | None]:
-    if order.is_settled:
-        return frozenset({"committed"})
+def _states_allowed(order: OurOrder, sku: str) -> frozenset[str | None]:
     if not order.was_confirmed:
         return frozenset({"reserved", None}) if order.status == Status.PENDING else _FREE
-    if order.status == Status.CANCELED:
-        return frozenset({"restocked"})
-    return _BACK
+    if order.is_undecided:
+        return _BACK
+    is_sent_back = order.sent_back.get(sku, 0) == order.demand.get(sku)
+    is_given_back = order.was_reversed and order.is_undone and not order.parcel_is_lost
+    return _RESTOCKED if is_sent_back or is_given_back else _SOLD
 
 
 def _shelf_adds_up(stock: OurStock, _: Evidence) -> Iterator[Problem]:
@@ -43,11 +46,11 @@ def _reserved_by_somebody(stock: OurStock, _: Evidence) -> Iterator[Problem]:
 
 
 def _sold_once(order: OurOrder, _: Evidence) -> Iterator[Problem]:
-    allowed = _states_allowed(order)
     taken = {r.sku: r for r in order.reservations}
     for sku in sorted(order.demand.keys() | taken.keys()):
         wanted, reservation = order.demand.get(sku, 0), taken.get(sku)
         state = reservation.state if reservation else None
+        allowed = _states_allowed(order, sku)
         if state not in allowed:
             expected = " or ".join(sorted(s or "not reserved" for s in allowed))
             found = state or "not reserved"

@@ -128,18 +128,19 @@ class Desk:
 
     async def retrieve(self, request: Request) -> Response:
         """GET /parcels/{key}: with everything said about it."""
-        parcel = self._parcels.get(key_of(request))
-        return _json({**parcel_json(parcel), "events": self._parcels.events(parcel)})
+        return _json(self._with_events(self._parcels.get(key_of(request))))
 
     async def list_all(self, request: Request) -> Response:
-        """GET /parcels?limit&after: tombstones too, oldest first; `after` is the last key."""
+        """GET /parcels?limit&after&expand: tombstones too, oldest first; `after` is the last key.
+
+        expand=events: each with everything said about it.
+        """
         limit = whole_number(request, "limit", default=DEFAULT_LIMIT, most=LARGEST_LIMIT)
         found = self._parcels.page(after=request.query_params.get("after"), most=limit + 1)
+        with_events = request.query_params.get("expand") == "events"
+        shown = self._with_events if with_events else parcel_json
         return _json(
-            {
-                "data": [parcel_json(parcel) for parcel in found[:limit]],
-                "has_more": len(found) > limit,
-            }
+            {"data": [shown(parcel) for parcel in found[:limit]], "has_more": len(found) > limit}
         )
 
     async def play(self, request: Request) -> Response:
@@ -163,6 +164,9 @@ class Desk:
         """GET /test/deliveries: how many webhooks wait and how many were taken."""
         waiting, delivered = self._outlet.count()
         return _json({"waiting": waiting, "delivered": delivered})
+
+    def _with_events(self, parcel: Parcel) -> dict[str, object]:
+        return {**parcel_json(parcel), "events": self._parcels.events(parcel)}
 
     async def _restore(self, request: Request, operation: Operation) -> Response:
         key = text(await read(request, "key"), "key")

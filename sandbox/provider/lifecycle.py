@@ -1,7 +1,8 @@
 """The life of a payment intent: one table of moves, the provider's own.
 
 Source: Stripe's payment intent states. Declined is not dead (it can be confirmed again); canceled
-and succeeded are final.
+and succeeded are final. But for one move of our own, harsher than Stripe: whoever has a slip in hand
+can take it to a bank after we canceled it, and the money comes.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Event(StrEnum):
     PAYER_HELD = "payer_held"
     PAYER_CHARGED = "payer_charged"
     PAYER_FAILED = "payer_failed"
+    CANCELED_SLIP_PAID = "canceled_slip_paid"
     CAPTURED = "captured"
     CAPTURE_DECLINED = "capture_declined"
     CANCELED = "canceled"
@@ -89,6 +91,7 @@ MOVES: dict[tuple[Status, Event], Move] = {
     (Status.REQUIRES_CAPTURE, Event.CAPTURED): _PAID,
     (Status.REQUIRES_CAPTURE, Event.CAPTURE_DECLINED): _STILL_HELD,
     (Status.REQUIRES_CAPTURE, Event.CANCELED): _CANCELED,
+    (Status.CANCELED, Event.CANCELED_SLIP_PAID): _PAID,
     (Status.SUCCEEDED, Event.REFUNDED): _STAYS_PAID,
     (Status.SUCCEEDED, Event.DISPUTED): _STAYS_PAID,
 }
@@ -102,6 +105,7 @@ VERBS: dict[Event, str] = {
     Event.PAYER_HELD: "pay",
     Event.PAYER_CHARGED: "pay",
     Event.PAYER_FAILED: "fail",
+    Event.CANCELED_SLIP_PAID: "pay",
     Event.CAPTURED: "capture",
     Event.CAPTURE_DECLINED: "capture",
     Event.CANCELED: "cancel",

@@ -9,7 +9,7 @@ from dataclasses import replace
 from sandbox.deliveries import new_id
 from sandbox.provider.errors import RefusedError
 from sandbox.provider.ledger import Ledger, now_s
-from sandbox.provider.lifecycle import Event
+from sandbox.provider.lifecycle import Event, Status
 from sandbox.provider.outcomes import charged, failed_by_payer, held
 from sandbox.provider.records import Intent
 from sandbox.provider.wire import dispute_json
@@ -26,8 +26,9 @@ class Payers:
     def pay(self, intent_id: str, *, amount: int | None) -> Intent:
         """The payer agrees or pays; a wrong amount (minor units) is recorded as received.
 
-        Raises MissingError, UnexpectedStateError, and RefusedError for an expired slip or for a
-        wrong amount of a hold.
+        A slip can be paid after its intent was canceled: it is in the payer's hand. Raises
+        MissingError, UnexpectedStateError, and RefusedError for an expired slip or for a wrong
+        amount of a hold.
         """
         intent = self._ledger.intent(intent_id)
         if intent.is_held and amount is not None:
@@ -37,7 +38,10 @@ class Payers:
         if intent.is_held:
             return self._ledger.apply(intent, Event.PAYER_HELD, held(intent))
         paid = charged(intent, amount=intent.amount if amount is None else amount)
-        return self._ledger.apply(intent, Event.PAYER_CHARGED, paid)
+        late = intent.status is Status.CANCELED and intent.has_slip
+        return self._ledger.apply(
+            intent, Event.CANCELED_SLIP_PAID if late else Event.PAYER_CHARGED, paid
+        )
 
     def fail(self, intent_id: str) -> Intent:
         """The payer gives up, or the slip runs out. Raises MissingError, UnexpectedStateError."""
@@ -75,7 +79,7 @@ class Payers:
 
 
 def _is_expired(intent: Intent) -> bool:
-    if not intent.rules.slip or intent.next_action is None:
+    if not intent.has_slip or intent.next_action is None:
         return False
     expires_s: int = json.loads(intent.next_action)[intent.rules.action]["expires_at"]
     return now_s() > expires_s

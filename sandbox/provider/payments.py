@@ -127,7 +127,7 @@ class Payments:
             canceled = replace(
                 intent,
                 amount_capturable=0,
-                next_action=None,
+                next_action=intent.next_action if intent.has_slip else None,
                 canceled_s=now_s(),
                 cancellation_reason=reason,
             )

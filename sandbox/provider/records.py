@@ -41,6 +41,16 @@ class Intent:
         return METHODS[self.method]
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether its payer has something to do."""
+        return self.status is Status.REQUIRES_ACTION
+
+    @property
+    def has_slip(self) -> bool:
+        """Whether its payer was given a slip that nobody has paid or failed yet."""
+        return self.rules.slip and self.next_action is not None
+
+    @property
     def is_held(self) -> bool:
         """Whether confirming only authorises and a capture takes the money."""
         return self.capture_method == "manual"

@@ -20,7 +20,8 @@ CREATE TABLE IF NOT EXISTS payment_intents (
     description         TEXT,
     metadata            TEXT NOT NULL,        -- JSON object of strings
     slip_days           INTEGER NOT NULL,     -- how long a slip can be paid
-    next_action         TEXT,                 -- JSON; NULL unless status is requires_action
+    next_action         TEXT,                 -- JSON; a canceled slip keeps its own, for it is in
+                                              -- the payer's hand; else NULL unless requires_action
     last_payment_error  TEXT,                 -- JSON
     canceled_s          INTEGER,              -- Unix time
     cancellation_reason TEXT

@@ -43,7 +43,7 @@ def intent_json(intent: Intent, *, expand_charge: bool = False) -> dict[str, obj
         "latest_charge": charge,
         "livemode": False,
         "metadata": _loads(intent.metadata),
-        "next_action": _loads(intent.next_action),
+        "next_action": _loads(intent.next_action) if intent.is_waiting else None,
         "payment_method": intent.payment_method,
         "payment_method_types": [intent.method],
         "status": intent.status.value,
@@ -51,11 +51,11 @@ def intent_json(intent: Intent, *, expand_charge: bool = False) -> dict[str, obj
 
 
 def charge_json(intent: Intent) -> dict[str, object]:
-    """The charge of an intent that authorised or took money."""
+    """The charge of an intent that authorised or took money; a slip's is of what was paid."""
     return {
         "id": intent.charge_id,
         "object": "charge",
-        "amount": max(intent.amount, intent.amount_received),
+        "amount": intent.amount_received if intent.rules.slip else intent.amount,
         "amount_captured": intent.amount_received,
         "amount_refunded": intent.amount_refunded,
         "captured": intent.amount_received > 0,

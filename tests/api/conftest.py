@@ -13,6 +13,7 @@ from cli.stack import LocalStack
 from ordersaga.config import Settings
 from tests.api.calls import Database, fresh
 from tests.api.running import RunningApi, make_key, postgres_alone, running_api
+from tests.api.senders import CARRIER_SECRET, PROVIDER_SECRET, SECRETS, Sender
 
 CLOSED_PORT = "127.0.0.1:9"  # discard: nobody listens
 ALL_SCOPES = ["orders:read", "orders:write", "ops"]
@@ -69,3 +70,30 @@ async def database(postgres: LocalStack) -> AsyncIterator[Database]:
     connection = await asyncpg.connect(postgres.ready.database)
     yield connection
     await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def open_api(postgres: LocalStack, temporal_away: None) -> AsyncIterator[RunningApi]:
+    """An API that listens to some senders."""
+    settings = Settings.model_validate({"database_url": postgres.ready.database, **SECRETS})
+    async with running_api(settings) as running:
+        yield running
+
+
+@pytest.fixture
+async def outside(open_api: RunningApi) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody without a key."""
+    async with open_api.client() as client:
+        yield client
+
+
+@pytest.fixture
+def provider(open_api: RunningApi, outside: httpx.AsyncClient) -> Sender:
+    """A payment provider that signs by Standard Webhooks."""
+    return Sender(outside, "/v1/webhooks/payments/acme", PROVIDER_SECRET, open_api.pool)
+
+
+@pytest.fixture
+def carrier(open_api: RunningApi, outside: httpx.AsyncClient) -> Sender:
+    """The carrier that comes with the product."""
+    return Sender(outside, "/v1/webhooks/carriers/sandbox", CARRIER_SECRET, open_api.pool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import httpx
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from adapters.postgres.records import PostgresRecords
 from adapters.postgres.requests import find_undelivered, mark_delivered
 from ordersaga.history import Happening
-from tests.api.calls import CONFIRMED, Database, Json, fresh, happens, placed, pointers
+from tests.api.calls import CONFIRMED, Database, Json, brl, fresh, happens, placed, pointers
+from tests.api.lives import ask, completed, delivered
 from tests.api.running import RunningApi, make_key
 
 STEP = "payment:pay_1"
@@ -70,14 +72,17 @@ async def test_a_skip_is_stored_with_who_and_why_and_clears_the_mark(
 
     assert (response.status_code, response.json()["attention"]) == (202, None)
     answered, cleared = (await history(shop, troubled))[-2:]
-    who = await database.fetchval(
-        "select requested_by from order_requests where order_id = $1", troubled
+    ((request, who),) = await database.fetch(
+        "select id, requested_by from order_requests where order_id = $1", troubled
     )
     assert who.startswith("key_")
+    told = {"step": STEP, "action": "skip", "by": who, "request": request}
     assert (answered["type"], answered["data"]) == (
         "attention.answered",
-        {"step": STEP, "action": "skip", "note": "the bank is bust", "by": who},
+        {**told, "note": "the bank is bust"},
     )
+    kept = "select data from order_events where order_id = $1 and type = 'attention.answered'"
+    assert json.loads(await database.fetchval(kept, troubled)) == told, "the note is not in history"
     assert (cleared["type"], cleared["data"]) == ("attention.cleared", {"step": STEP})
     assert await stored_words(api, troubled) == [(STEP, "skip")]
 
@@ -184,7 +189,7 @@ async def test_a_failure_under_way_does_not_call_again_for_a_skipped_step(
     api: RunningApi, shop: httpx.AsyncClient, troubled: str
 ) -> None:
     await answer(shop, troubled, word())
-    records = PostgresRecords(api.pool)
+    records = PostgresRecords(api.pool, payer_patience_s=1)
     await records.raise_attention(troubled, STEP, "late", 6)
     assert (await shop.get(f"/v1/orders/{troubled}")).json()["attention"] is None
 
@@ -203,8 +208,69 @@ async def test_a_skipped_step_that_fails_on_for_long_calls_again(
         "where order_id = $1",
         troubled,
     )
-    await PostgresRecords(api.pool).raise_attention(troubled, STEP, "still", 6)
+    await PostgresRecords(api.pool, payer_patience_s=1).raise_attention(troubled, STEP, "still", 6)
     assert (await shop.get(f"/v1/orders/{troubled}")).json()["attention"]["step"] == STEP
+
+
+DISPUTED = Happening.of(
+    "attention.raised",
+    step="dispute:pay_1",
+    error="the payer's bank wants the money back",
+    tries=1,
+    since="2026-01-01T00:00:00+00:00",
+    actions=["skip"],
+)
+
+
+async def test_what_nobody_can_try_again_can_only_be_skipped(
+    api: RunningApi, shop: httpx.AsyncClient
+) -> None:
+    order_id = await placed(shop)
+    await happens(api.pool, order_id, CONFIRMED, DISPUTED)
+    refused = await answer(shop, order_id, word("retry", step="dispute:pay_1"), key="k")
+
+    assert pointers(refused) == ["/action"]
+    assert "it takes skip" in refused.json()["detail"]
+    skipped = await answer(shop, order_id, word("skip", step="dispute:pay_1"), key="k")
+    assert skipped.json()["attention"] is None
+
+
+async def test_a_word_on_an_order_that_is_over_waits_for_nobody(
+    api: RunningApi, shop: httpx.AsyncClient
+) -> None:
+    order_id = str((await completed(shop, api.pool))["id"])
+    await happens(api.pool, order_id, DISPUTED)
+    skipped = await answer(shop, order_id, word("skip", step="dispute:pay_1"), prefer="wait=20")
+
+    assert (skipped.status_code, skipped.json()["status"]) == (200, "completed")
+
+
+@pytest.mark.parametrize("cause", ["return", "request"])
+async def test_a_word_for_a_refund_is_for_the_refunds_own_workflow(
+    api: RunningApi, shop: httpx.AsyncClient, database: Database, cause: str
+) -> None:
+    order_id = str((await delivered(shop, api.pool))["id"])
+    if cause == "request":
+        body = {"amount": brl(100), "reason": "r"}
+        await ask(shop, order_id, "refunds", body)
+    else:
+        returns = (await ask(shop, order_id, "returns", {"reason": "r"})).json()["returns"]
+        for say in ("approve", "receive"):
+            await ask(shop, order_id, f"returns/{returns[0]['id']}/{say}")
+    refund = await database.fetchrow("select * from refunds where order_id = $1", order_id)
+    assert refund is not None
+    step = f"refund:{refund['id']}"
+    raised = Happening.of("attention.raised", **{**RAISED.data, "step": step})
+    await happens(api.pool, order_id, raised)
+    assert (await answer(shop, order_id, word("retry", step=step))).status_code == 202
+
+    async with api.pool.acquire() as connection:
+        found = await find_undelivered(connection, older_than_s=0, again_after_s=300, limit=1000)
+    (undelivered,) = [u for u in found if u.order_id == order_id]
+    owner = refund["return_id"] or refund["request_id"]
+    assert undelivered.workflow_id == f"{'return' if cause == 'return' else 'refund'}:{owner}"
+    assert undelivered.is_over, "once that does not run, though the order is not over"
+    assert not undelivered.is_final
 
 
 async def test_another_tenants_order_takes_no_word(

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from base64 import urlsafe_b64encode
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.types import Message
 
+from api.bodies import read_body
 from api.models import MAX_LINES, MAX_PAYMENTS
+from api.problems import Problem
 from ordersaga.money import MAX_AMOUNT
 from tests.api.calls import Json, brl, fresh, order_body, place, placed, pointers, post_order
 
@@ -70,6 +76,8 @@ WRONG_ORDERS: list[tuple[Json, list[str]]] = [
     ({"metadata": {"a/b~c": 2**60}}, ["/metadata/a~1b~0c"]),
     ({"metadata": {str(i): i for i in range(51)}}, ["/metadata"]),
     ({"metadata": {"\0": 1}}, ["/metadata"]),
+    ({"customer": {"id": "a\nb"}}, ["/customer/id"]),
+    ({"lines": [{**LINE, "sku": "\x7f"}]}, ["/lines/0/sku"]),
     (
         {"lines": [{**LINE, "quantity": 0}], "customer": {"id": ""}},
         ["/customer/id", "/lines/0/quantity"],
@@ -82,6 +90,41 @@ async def test_a_wrong_order_is_refused_where_it_is_wrong(
     shop: httpx.AsyncClient, change: Json, where: list[str]
 ) -> None:
     assert pointers(await post_order(shop, order_body(**change))) == where
+
+
+TURNS = [chr(c) for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))]
+
+
+@pytest.mark.parametrize("turn", TURNS, ids=lambda c: f"U+{ord(c):04X}")
+@pytest.mark.parametrize("is_escaped", [False, True])
+async def test_what_turns_the_direction_of_a_text_is_refused(
+    shop: httpx.AsyncClient, turn: str, is_escaped: bool
+) -> None:
+    """Read by a person, it would be another name, reason or id than it is."""
+    text = f"Ana{turn}gpj.exe"
+    order = order_body(customer={"id": text, "name": text}, metadata={text: 1, "note": text})
+    body = json.dumps(order, ensure_ascii=is_escaped)
+    headers = {"Idempotency-Key": fresh("key")}
+    response = await shop.post("/v1/orders", content=body.encode(), headers=headers)
+
+    where = ["/customer/id", "/customer/name", "/metadata", "/metadata/note"]
+    assert sorted(pointers(response)) == where
+    assert turn not in response.text
+
+
+async def test_it_is_refused_in_paths_and_queries_too(shop: httpx.AsyncClient) -> None:
+    found = await shop.get("/v1/orders", params={"customer_id": "a\u202eb"})
+    assert pointers(found) == ["/query/customer_id"]
+    assert pointers(await shop.get("/v1/accounts/a\u202eb")) == ["/path/customer_id"]
+    put = await shop.put("/v1/stock/a\u202eb", json={"on_hand": 1})
+    assert pointers(put) == ["/path/sku"]
+
+
+async def test_people_write_from_right_to_left(shop: httpx.AsyncClient) -> None:
+    name = "\u200fعائشة\u200e"  # with marks, which change nothing of what they stand beside
+    response = await place(shop, customer={"id": "c-1", "name": name})
+
+    assert response.json()["customer"]["name"] == name
 
 
 async def test_boleto_is_paid_in_brazilian_real_only(shop: httpx.AsyncClient) -> None:
@@ -159,8 +202,22 @@ async def test_a_body_announced_too_large_is_refused_unread(shop: httpx.AsyncCli
     assert response.status_code == 413
 
 
-async def test_a_compressed_body_is_refused(shop: httpx.AsyncClient) -> None:
-    headers = {"Idempotency-Key": "k", "Content-Encoding": "gzip"}
+async def test_a_body_that_trickles_is_given_up() -> None:
+    """Each piece in time, and no end: it would hold its connection for ever."""
+
+    async def receive() -> Message:
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    with pytest.raises(Problem) as refused:
+        await read_body(Request({"type": "http", "headers": []}, receive), patience_s=0.1)
+
+    assert refused.value.kind.code == "request_timeout"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "zstd", "gzip, identity", "x"])
+async def test_a_compressed_body_is_refused(shop: httpx.AsyncClient, encoding: str) -> None:
+    headers = {"Idempotency-Key": "k", "Content-Encoding": encoding}
     response = await shop.post("/v1/orders", content=b"\x1f\x8b", headers=headers)
 
     assert (response.status_code, response.json()["code"]) == (415, "unsupported_encoding")
@@ -186,6 +243,22 @@ async def test_what_is_not_there_is_a_404(shop: httpx.AsyncClient, path: str) ->
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
 
 
+async def test_a_line_feed_in_a_path_is_no_way_around_its_route(shop: httpx.AsyncClient) -> None:
+    """Found by fuzzing: to a router's dot it is no character."""
+    put = await shop.put("/v1/stock/a%0Ab", json={"on_hand": 1})
+
+    assert pointers(put) == ["/path/sku"]
+    assert pointers(await shop.get("/v1/accounts/a%0A")) == ["/path/customer_id"]
+
+
+async def test_what_is_below_an_account_is_not_part_of_its_owner(shop: httpx.AsyncClient) -> None:
+    """Found by fuzzing."""
+    response = await shop.get("/v1/accounts/c-1/credits")
+
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    assert (await shop.get("/v1/accounts/shop/c-1")).json()["customer_id"] == "shop/c-1"
+
+
 @pytest.mark.parametrize(("method", "path"), [("DELETE", "/v1/orders"), ("POST", "/healthz")])
 async def test_a_wrong_method_is_told_the_right_ones(
     shop: httpx.AsyncClient, method: str, path: str
@@ -194,6 +267,11 @@ async def test_a_wrong_method_is_told_the_right_ones(
 
     assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
     assert "GET" in response.headers["allow"]
+
+
+def cursor_of(text: str) -> str:
+    """As ours are made, but of any text."""
+    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 @pytest.mark.parametrize(
@@ -205,6 +283,8 @@ async def test_a_wrong_method_is_told_the_right_ones(
         ("status=lost", "/query/status"),
         ("attention=perhaps", "/query/attention"),
         ("created_after=yesterday", "/query/created_after"),
+        ("created_after=0.5", "/query/created_after"),
+        ("created_after=1772359200", "/query/created_after"),
         ("created_after=2026-01-01T00:00:00", "/query/created_after"),
         ("created_after=0001-01-01T00:00:00%2B14:00", "/query/created_after"),
         ("created_after=9999-12-31T23:59:59-14:00", "/query/created_after"),
@@ -213,6 +293,16 @@ async def test_a_wrong_method_is_told_the_right_ones(
         ("cursor=x", "/query/cursor"),
         ("cursor=%ff", "/query/cursor"),
         ("cursor=b3JkXzE", "/query/cursor"),
+        ("cursor=" + "A" * 65, "/query/cursor"),
+        ("cursor=%00", "/query/cursor"),
+        (f"cursor={cursor_of('ret_01M7YSM35RQCGYCAPV98JR57X1')}", "/query/cursor"),
+        (f"cursor={cursor_of('ord_01M7YSM35RQCGYCAPV98JR57X1~')}", "/query/cursor"),
+        (f"cursor={cursor_of('ord_01m7ysm35rqcgycapv98jr57x1')}", "/query/cursor"),
+        (f"cursor={cursor_of('')}", "/query/cursor"),
+        ("customer_id=a%0Ab", "/query/customer_id"),
+        ("limit=9223372036854775808", "/query/limit"),
+        ("limit=-1", "/query/limit"),
+        ("limit=NaN", "/query/limit"),
         ("sattus=pending", "/query/sattus"),
     ],
 )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
+from temporalio.client import Client
+from temporalio.service import RPCError
 
 from adapters.postgres.orders import launch_of
 from adapters.temporal import OrderWorkflows, connect, hash_customer, summarise
@@ -19,8 +23,11 @@ from cli.stack import LocalStack
 from ordersaga import keys
 from ordersaga.config import Settings
 from ordersaga.errors import EngineUnavailable
-from ordersaga.order import Launch, OrderRequest
-from tests.api.calls import brl, order_body
+from ordersaga.order import GiveBackTicket, Launch, OrderRequest
+from tests.api.calls import Database, brl, order_body
+from tests.api.lives import ask, delivered
+from tests.api.running import RunningApi
+from worker.give_backs import GiveBackSweep
 from workflows import names
 
 SETTINGS = Settings(database_url="postgresql://nobody@127.0.0.1/nothing")
@@ -55,7 +62,7 @@ def a_launch(**otherwise: object) -> Launch:
         ],
     }
     body = OrderBody.model_validate(order_body(**{**given, **otherwise}))
-    order = check_order(body, tenant="t", now=datetime.now(UTC), patience_s=60)
+    order = check_order(body, tenant="t", now=datetime.now(UTC), settings=SETTINGS)
     return launch_of(order, SETTINGS)
 
 
@@ -75,10 +82,10 @@ async def test_a_workflow_is_started_once_and_reads_well(
     shown = await handle.describe()
     found = {pair.key.name: pair.value for pair in shown.typed_search_attributes}
     assert found == {
-        names.ORDER_STATUS: "pending",
-        names.PAYMENT_STATUS: "unpaid",
-        names.CUSTOMER_ID: hash_customer("t", CUSTOMER),
-        names.ORDER_TOTAL: 9558,
+        names.ORDER_STATUS.name: "pending",
+        names.PAYMENT_STATUS.name: "unpaid",
+        names.CUSTOMER_ID.name: hash_customer("t", CUSTOMER),
+        names.ORDER_TOTAL.name: 9558,
     }
     assert (
         await shown.static_summary() == "3 units for 95.58 BRL by voucher + card, to BR by merchant"
@@ -91,7 +98,58 @@ async def test_a_workflow_is_started_once_and_reads_well(
 async def test_a_request_of_an_order_without_a_workflow_is_told_so(
     workflows: OrderWorkflows,
 ) -> None:
-    assert await workflows.deliver(keys.new_id("ord"), a_cancel()) == "no_workflow"
+    assert (
+        await workflows.deliver(keys.workflow_id(keys.new_id("ord")), a_cancel()) == "no_workflow"
+    )
+
+
+def a_ticket(*, return_id: str | None = None, request_id: str | None = None) -> GiveBackTicket:
+    return GiveBackTicket(
+        order_id=keys.new_id("ord"),
+        currency="BRL",
+        amount=7500,
+        undo_retry_cap_s=30,
+        return_id=return_id,
+        request_id=request_id,
+    )
+
+
+async def test_a_returns_workflow_is_started_once_and_reads_well(
+    workflows: OrderWorkflows,
+) -> None:
+    ticket = a_ticket(return_id=keys.new_id("ret"))
+    assert await workflows.start_return(ticket) == "started"
+    assert await workflows.start_return(ticket) == "already_started"
+    assert await workflows.start_return(ticket, again=True) == "already_started"
+
+    shown = await (await connect()).get_workflow_handle(f"return:{ticket.return_id}").describe()
+    assert shown.workflow_type == names.RETURN_WORKFLOW
+    assert await shown.static_summary() == f"75.00 BRL of {ticket.order_id}"
+
+
+async def test_a_refunds_workflow_is_started_once(workflows: OrderWorkflows) -> None:
+    ticket = a_ticket(request_id=keys.new_id("req"))
+    assert await workflows.start_refund(ticket) == "started"
+    assert await workflows.start_refund(ticket) == "already_started"
+
+    shown = await (await connect()).get_workflow_handle(f"refund:{ticket.request_id}").describe()
+    assert shown.workflow_type == names.REFUND_WORKFLOW
+
+
+async def test_a_return_is_told_once_of_each_status_however_often_it_is_told(
+    workflows: OrderWorkflows,
+) -> None:
+    """A sweep tells it again and again: its history shall not grow."""
+    return_id = keys.new_id("ret")
+    assert await workflows.tell_return(return_id, "approved") == "no_workflow"
+    await workflows.start_return(a_ticket(return_id=return_id))
+    for status in ("approved", "approved", "received", "approved", "received"):
+        assert await workflows.tell_return(return_id, status) == "accepted"
+
+    handle = (await connect()).get_workflow_handle(f"return:{return_id}")
+    events = (await handle.fetch_history()).events
+    told = [e for e in events if e.HasField("workflow_execution_signaled_event_attributes")]
+    assert len(told) == 2
 
 
 async def test_a_request_that_no_worker_takes_is_an_outage(workflows: OrderWorkflows) -> None:
@@ -99,7 +157,7 @@ async def test_a_request_that_no_worker_takes_is_an_outage(workflows: OrderWorkf
     await workflows.start(launch)
 
     with pytest.raises(EngineUnavailable):
-        await workflows.deliver(launch.ticket.order_id, a_cancel())
+        await workflows.deliver(keys.workflow_id(launch.ticket.order_id), a_cancel())
 
 
 async def test_a_server_that_is_there_is_reachable(workflows: OrderWorkflows) -> None:
@@ -113,7 +171,11 @@ async def test_a_server_that_is_away_is_an_outage(temporal_away: None) -> None:
     with pytest.raises(EngineUnavailable):
         await workflows.start(a_launch())
     with pytest.raises(EngineUnavailable):
-        await workflows.deliver(keys.new_id("ord"), a_cancel())
+        await workflows.deliver(keys.workflow_id(keys.new_id("ord")), a_cancel())
+    with pytest.raises(EngineUnavailable):
+        await workflows.start_return(a_ticket(return_id=keys.new_id("ret")))
+    with pytest.raises(EngineUnavailable):
+        await workflows.tell_return(keys.new_id("ret"), "approved")
 
 
 def test_a_summary_says_what_is_sold_to_where() -> None:
@@ -126,3 +188,32 @@ def test_a_summary_says_what_is_sold_to_where() -> None:
 def test_a_customers_hash_differs_from_tenant_to_tenant() -> None:
     assert hash_customer("a", "c-1") == hash_customer("a", "c-1")
     assert hash_customer("a", "c-1") != hash_customer("b", "c-1")
+
+
+async def test_what_goes_back_while_the_engine_is_away_is_driven_later(
+    api: RunningApi, shop: httpx.AsyncClient, database: Database, workflows: OrderWorkflows
+) -> None:
+    order_id = str((await delivered(shop, api.pool))["id"])
+    (asked,) = (await ask(shop, order_id, "returns", {"reason": "r"})).json()["returns"]
+    await ask(shop, order_id, "refunds", {"amount": brl(100), "reason": "r"})
+    old = "update {} set {} = now() - interval '1 minute' where order_id = $1"
+    await database.execute(old.format("returns", "updated_at"), order_id)
+    await database.execute(old.format("refunds", "created_at"), order_id)
+    request_id = await database.fetchval(
+        "select request_id from refunds where order_id = $1", order_id
+    )
+    client = await connect()
+
+    sweep = GiveBackSweep(api.pool, workflows, SETTINGS)
+    for workflow_id in (f"return:{asked['id']}", f"refund:{request_id}"):
+        await _until_started(sweep, client, workflow_id)
+
+
+async def _until_started(sweep: GiveBackSweep, client: Client, workflow_id: str) -> None:
+    """Other tests leave open ones too: it goes round."""
+    for _ in range(20):
+        await sweep.run_once()
+        with contextlib.suppress(RPCError):
+            await client.get_workflow_handle(workflow_id).describe()
+            return
+    pytest.fail(f"{workflow_id} was not started")

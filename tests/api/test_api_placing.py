@@ -33,7 +33,7 @@ async def test_an_order_stands_while_temporal_is_away(
     order = response.json()
     assert (order["status"], order["payment_status"]) == ("pending", "unpaid")
     assert order["waiting_for"] == "participants"
-    assert order["allowed"] == ["cancel"]
+    assert order["allowed"] == ["hold", "cancel"]
     assert response.headers["location"] == f"/v1/orders/{order['id']}"
     async with api.pool.acquire() as connection:
         assert order["id"] in await find_unstarted(connection, older_than_s=0, limit=1000)
@@ -60,7 +60,10 @@ async def test_an_order_shows_what_it_was_placed_with(shop: httpx.AsyncClient) -
 
     order = response.json()
     assert order["total"] == brl(3100)
-    assert order["customer"] == {"id": "c-9", "name": "Ana", "email": None, "phone": "+55 81"}
+    assert order["customer"] == {
+        **{"id": "c-9", "name": "Ana", "email": None, "phone": "+55 81"},
+        **{"locale": "en", "notify": "all"},
+    }
     assert [line["quantity"] for line in order["lines"]] == [2, 1]
     assert order["lines"][0]["tax"] == brl(10)
     assert order["shipping_address"]["city"] == "Recife"
@@ -124,7 +127,7 @@ async def test_an_order_without_payments_is_answered_when_its_goods_are_held(
     response = await waiting
     assert response.status_code == 201
     assert response.json()["waiting_for"] == "buyer"
-    assert response.json()["allowed"] == ["pay", "cancel"]
+    assert response.json()["allowed"] == ["pay", "hold", "cancel"]
     assert time.monotonic() - began_s < 10
 
 

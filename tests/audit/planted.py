@@ -7,9 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from ordersaga.audit import Books, Ours
-from ordersaga.audit.evidence import (
-    BookedParcel,
-    BookedPayment,
+from ordersaga.audit.books import BookedParcel, BookedPayment, BookedRefund
+from ordersaga.audit.ours import (
     OurAccount,
     OurEvent,
     OurOrder,
@@ -43,7 +42,7 @@ def canceled_boleto() -> Scene:
 
 
 def refunded_in_part() -> Scene:
-    return confirmed().happened("payment.partially_refunded", payment_id=CARD, amount=100)
+    return confirmed().requested_refund(100)
 
 
 def voucher_held() -> Scene:
@@ -52,7 +51,7 @@ def voucher_held() -> Scene:
 
 def in_order(**columns: object) -> Plant:
     """Other values in the order's own row."""
-    return _edit_order(lambda order: replace(order, **columns))  # type: ignore[arg-type]
+    return edit_order(lambda order: replace(order, **columns))  # type: ignore[arg-type]
 
 
 def in_payment(position: int = 0, **columns: object) -> Plant:
@@ -61,7 +60,7 @@ def in_payment(position: int = 0, **columns: object) -> Plant:
         payments[position] = replace(payments[position], **columns)  # type: ignore[arg-type]
         return replace(order, payments=tuple(payments))
 
-    return _edit_order(edit)
+    return edit_order(edit)
 
 
 def in_provider_book(**columns: object) -> Plant:
@@ -71,6 +70,11 @@ def in_provider_book(**columns: object) -> Plant:
         return ours, replace(books, payments=(changed, *rest))
 
     return plant
+
+
+def sent_back(amount: int, key: str | None = None) -> BookedRefund:
+    """Of the only payment, by the provider's books. No `key`: nobody of us asked for it."""
+    return BookedRefund("re_x", f"pi_{CARD}", amount, key)
 
 
 def in_carrier_book(**columns: object) -> Plant:
@@ -97,7 +101,7 @@ def parcel_besides(parcel: BookedParcel) -> Plant:
 
 
 def without_event(sequence: int) -> Plant:
-    return _edit_order(
+    return edit_order(
         lambda o: replace(o, events=tuple(e for e in o.events if e.sequence != sequence))
     )
 
@@ -110,28 +114,28 @@ def with_event(sequence: int, **columns: object) -> Plant:
         ]
         return replace(order, events=tuple(events))
 
-    return _edit_order(edit)
+    return edit_order(edit)
 
 
 def with_more_events(*events: OurEvent) -> Plant:
-    return _edit_order(
+    return edit_order(
         lambda o: replace(o, events=o.events + events, version=o.version + len(events))
     )
 
 
-def _edit_order(edit: Callable[[OurOrder], OurOrder]) -> Plant:
+def edit_order(edit: Callable[[OurOrder], OurOrder]) -> Plant:
     return lambda ours, books: (replace(ours, orders=tuple(map(edit, ours.orders))), books)
 
 
 def money(state: str, **columns: object) -> BookedPayment:
     """A payment in the provider's books that our tables do not have."""
-    unknown = BookedPayment("pi_x", "ord_1", CARD, state, CURRENCY, 700, 0, 0)  # type: ignore[arg-type]
+    unknown = BookedPayment("pi_x", "ord_1", CARD, state, CURRENCY, 700, 0)  # type: ignore[arg-type]
     return replace(unknown, **columns)  # type: ignore[arg-type]
 
 
 def kept_hold(step: str) -> Plant:
     """The undo row of a step is gone."""
-    return _edit_order(
+    return edit_order(
         lambda o: replace(
             o, fence=tuple(r for r in o.fence if not (r.step == step and r.op == "undo"))
         )
@@ -139,11 +143,12 @@ def kept_hold(step: str) -> Plant:
 
 
 PARCEL = BookedParcel("ord_1:parcel:shp_x:1", "SB-x", "booked", is_live=True)
-ILLEGAL = OurEvent(99, "order.completed", "status", "rejected", "completed", {}, LONG_AGO)
-UNREADABLE = OurEvent(99, "payment.captured", None, None, None, {}, LONG_AGO)
+ILLEGAL = OurEvent(99, "order.completed", "status", "rejected", "completed", {}, LONG_AGO, LONG_AGO)
+UNREADABLE = OurEvent(99, "payment.captured", None, None, None, {}, LONG_AGO, LONG_AGO)
 
 # What is planted, into which order, and the invariant that must find it.
-PLANTED: dict[str, tuple[Callable[[], Scene], Plant, str]] = {
+Planted = dict[str, tuple[Callable[[], Scene], Plant, str]]
+PLANTED: Planted = {
     "more refunded than captured": (confirmed, in_payment(refunded=701), "money.bounds"),
     "more captured than asked": (confirmed, in_payment(captured=800), "money.bounds"),
     "confirmed on too little money": (confirmed, in_order(total=800), "money.paid_in_full"),
@@ -169,17 +174,17 @@ PLANTED: dict[str, tuple[Callable[[], Scene], Plant, str]] = {
     ),
     "refunded by the provider, not by us": (
         confirmed,
-        in_provider_book(refunded=1),
+        in_provider_book(refunds=(sent_back(1),)),
         "money.booked",
     ),
     "not refunded by the provider": (
         lambda: confirmed().reversed(),
-        in_provider_book(refunded=0),
+        in_provider_book(refunds=()),
         "money.booked",
     ),
     "refunded, though it went to store credit": (
         canceled_boleto,
-        in_provider_book(refunded=700),
+        in_provider_book(refunds=(sent_back(700),)),
         "money.booked",
     ),
     "in another currency": (confirmed, in_provider_book(currency="USD"), "money.booked"),

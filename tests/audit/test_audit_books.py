@@ -94,6 +94,45 @@ async def test_a_parcel_is_live_until_it_is_canceled(provider: Program, carrier:
     assert parcels["ord_3"].tracking_number is None
 
 
+async def test_a_refund_is_known_by_the_key_it_was_asked_with(provider: Program) -> None:
+    payments = Payments(provider.url)
+    intent = await payments.create(hold=False)
+    await payments.intents.confirm_async(intent.id)
+    for amount, metadata in ((100, {"refund_key": "ord_1:refund:rfd_1:1:hold"}), (50, {})):
+        await payments.refunds.create_async(
+            {"payment_intent": intent.id, "amount": amount, "metadata": metadata}
+        )
+    await payments.close()
+    async with BookReader(provider=Address(provider.url, KEY), carrier=None) as reader:
+        booked = {p.reference: p for p in (await reader.read()).payments}
+    refunds = {refund.key: refund.amount for refund in booked[intent.id].refunds}
+    assert refunds == {"ord_1:refund:rfd_1:1:hold": 100, None: 50}
+
+
+async def test_everything_that_a_carrier_said_is_in_its_books(
+    provider: Program, carrier: Program
+) -> None:
+    key = "ord_1:parcel:shp:1"
+    async with httpx.AsyncClient(
+        base_url=carrier.url, headers={"authorization": f"Bearer {KEY}"}
+    ) as client:
+        booking = {"service": "standard", "ship_to": {"country": "BR"}}
+        number = (await client.put(f"/parcels/{key}", json=booking)).json()["tracking_number"]
+        told = [
+            (await client.post(f"/test/parcels/{number}/events", json={"status": status})).json()
+            for status in ("picked_up", "delivered")
+        ]
+    async with BookReader(
+        provider=Address(provider.url, KEY), carrier=Address(carrier.url, KEY)
+    ) as reader:
+        (parcel,) = (await reader.read()).parcels
+    assert parcel.sightings is not None
+    assert {said.id: said.status for said in parcel.sightings} == {
+        told[0]["id"]: "picked_up",
+        told[1]["id"]: "delivered",
+    }
+
+
 async def test_books_that_cannot_be_read_are_no_books(provider: Program) -> None:
     for address in (Address(nowhere(), KEY), Address(provider.url, "wrong")):
         async with BookReader(provider=address, carrier=None) as reader:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 import pytest
@@ -14,7 +14,7 @@ import pytest
 from cli.audit import AuditReport, Sources, run_audit
 from cli.stack import LocalStack
 from tests.audit.test_audit_books import nowhere
-from tests.saga.shop import Json, Shop, card, payment
+from tests.saga.shop import Json, Shop, card, payment, until_true
 
 
 async def audit(shop: Shop) -> AuditReport:
@@ -62,9 +62,69 @@ async def test_orders_of_every_ending_audit_clean(shop: Shop) -> None:
     report = await audit(shop)
     assert found(report, *orders) == set()
     assert [e.order_id for e in report.explained if "its payer" in e.reason] == [orders[5]["id"]]
+
+
+async def test_orders_that_the_world_outside_has_moved_audit_clean(shop: Shop) -> None:
+    orders = await asyncio.gather(
+        half_returned(shop), all_returned(shop), lost(shop), paid_late(shop), refunded_in_part(shop)
+    )
+    report = await audit(shop)
+    assert found(report, *orders) == set()
     assert [invariant for invariant, count in report.checked.items() if count == 0] == []
 
 
+async def half_returned(shop: Shop) -> Json:
+    order = await shipped(shop, card(amount=700), payment("alipay"))
+    await send_back(shop, order, {"lines": [{"sku": shop.sku, "quantity": 1}], "reason": "?"})
+    return await shop.until(order["id"], lambda o: o["returns"][0]["status"] == "refunded")
+
+
+async def all_returned(shop: Shop) -> Json:
+    order = await shipped(shop, card())
+    await send_back(shop, order, {"reason": "too small"})
+    return await shop.until(order["id"], lambda o: o["status"] == "returned")
+
+
+async def lost(shop: Shop) -> Json:
+    order = await shop.order(card(), carrier="sandbox")
+    await shop.until_released(order["id"])
+    for status in ("picked_up", "lost"):
+        await shop.carrier_says(order, status)
+    return await shop.until(order["id"], lambda o: o["status"] == "returned")
+
+
+async def paid_late(shop: Shop) -> Json:
+    """A slip that somebody took to a bank after its order was canceled."""
+    order = await shop.order(payment("boleto"), prefer="wait=0")
+    await shop.until(order["id"], lambda o: o["payment_status"] == "requires_action")
+    await shop.cancel(order["id"])
+    intent = (await shop.books(order["id"])).intents[0]["id"]
+    (await shop.provider.post(f"/test/payers/{intent}/pay", json={})).raise_for_status()
+    return await shop.until(order["id"], lambda o: o["payment_status"] == "refunded")
+
+
+async def refunded_in_part(shop: Shop) -> Json:
+    order = await shop.order(card())
+    some = {"amount": {"amount": 300, "currency": "BRL"}, "reason": "a scratch"}
+    await shop.ask(order, "refunds", some)
+    return await shop.until(order["id"], lambda o: o["payment_status"] == "partially_refunded")
+
+
+async def shipped(shop: Shop, *payments: Json) -> Json:
+    """At its buyer's."""
+    order = await shop.order(*payments, carrier="sandbox")
+    await shop.until_released(order["id"])
+    return await shop.delivered(order)
+
+
+async def send_back(shop: Shop, order: Json, body: Json) -> None:
+    asked = await shop.ask(order, "returns", body)
+    return_id = asked.json()["returns"][-1]["id"]
+    for verb in ("approve", "receive"):
+        (await shop.ask(order, f"returns/{return_id}/{verb}")).raise_for_status()
+
+
+@pytest.mark.slow
 async def test_an_audit_during_traffic_finds_nothing_wrong(shop: Shop) -> None:
     async def trade() -> list[Json]:
         carriers = ["sandbox", "merchant"]
@@ -82,15 +142,37 @@ async def test_an_audit_during_traffic_finds_nothing_wrong(shop: Shop) -> None:
         assert found(report, *orders) == set()
 
 
+@pytest.mark.slow
 async def test_money_sent_back_behind_our_back_is_found(shop: Shop) -> None:
     order = await shop.order(card())
     intent = (await shop.books(order["id"])).intents[0]
     refund = {"payment_intent": intent["id"], "amount": "100"}
     (await shop.provider.post("/v1/refunds", data=refund)).raise_for_status()
+    await shop.until(order["id"], lambda o: o["attention"] is not None)  # its provider told us
     report = await audit(shop)
-    assert found(report, order) == {"money.booked"}
+    assert found(report, order) == {"money.booked", "refunds.known"}
     violation = next(v for v in report.violations if v.order_id == order["id"])
     assert "0.00 BRL by our tables, 1.00 BRL by the provider's books" in violation.detail
+    step = f"books:{order['payments'][0]['id']}"
+    await shop.ask(order, "attention", {"step": step, "action": "skip", "note": "a goodwill"})
+    report = await audit(shop)
+    assert found(report, order) == set()
+    assert any("a goodwill" in e.reason for e in report.explained if e.order_id == order["id"])
+
+
+@pytest.mark.slow
+async def test_a_parcel_seen_by_nobody_is_found(
+    shop: Shop, owner: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    order = await shipped(shop, card())
+    await until_told(owner, order)
+    await owner.execute(
+        "delete from tracking_events where status = 'in_transit' and shipment_id = $1",
+        order["shipments"][0]["id"],
+    )
+    assert found(await audit(shop), order) == {"tracking.told"}
+    report = await run_audit(Sources.of_stack(shop.stack.ready), settle_s=0)
+    assert found(report, order) == {"tracking.told", "tracking.heard"}
 
 
 async def test_a_parcel_canceled_behind_our_back_is_found(shop: Shop) -> None:
@@ -129,6 +211,16 @@ async def test_money_taken_for_nobody_is_found(shop: Shop) -> None:
     assert [v.invariant for v in named] == ["money.known"]
 
 
+async def until_told(owner: asyncpg.Connection[asyncpg.Record], order: Json) -> None:
+    """Until nobody has anything to tell of it: what its provider says is no news, a moment later."""
+    waiting = "select count(*) from inbox where order_id = $1 and delivered_at is null"
+
+    async def is_told() -> bool:
+        return bool(await owner.fetchval(waiting, order["id"]) == 0)
+
+    await until_true(is_told)
+
+
 # What an owner of the database may spoil, in the rows of one order, and what finds it.
 SPOILED = {
     "update orders set status = 'completed' where id = $1": {"history.fold"},
@@ -149,11 +241,18 @@ SPOILED = {
 }
 
 
-@pytest.mark.parametrize("statement", SPOILED)
+QUICK: Final = 3  # of those, in `make test`
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [pytest.param(s, marks=[] if n < QUICK else [pytest.mark.slow]) for n, s in enumerate(SPOILED)],
+)
 async def test_a_row_changed_by_hand_is_found(
     shop: Shop, owner: asyncpg.Connection[asyncpg.Record], statement: str
 ) -> None:
     order = await shop.order(card())
+    await until_told(owner, order)
     await owner.execute(statement, order["id"])
     assert found(await audit(shop), order) >= SPOILED[statement]
 

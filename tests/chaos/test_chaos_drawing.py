@@ -8,8 +8,9 @@ from collections import Counter
 import pytest
 
 from cli.chaos.faults import CHAOS_FAULTS
+from cli.chaos.lives import STORIES, TOLD_TWICE, Life
 from cli.chaos.schedule import AWAY_S, ORDERS_PER_KILL, PARTS, PAUSE_S, draw_schedule
-from cli.chaos.visits import FAULT_EVERY, SENT_TWICE, Manner, Visit, Visits
+from cli.chaos.visits import FAULT_EVERY, LIVES, SENT_TWICE, Manner, Visit, Visits
 
 MANY = 2000
 
@@ -17,7 +18,8 @@ MANY = 2000
 def manners(visits: list[Visit]) -> list[Manner]:
     """How each request is sent."""
     canceling = [visit.canceling for visit in visits if visit.cancels_after_s is not None]
-    return [visit.ordering for visit in visits] + canceling
+    living = [visit.living for visit in visits if visit.life is not None]
+    return [visit.ordering for visit in visits] + canceling + living
 
 
 def test_the_same_seed_draws_the_same_kills_and_visits_and_another_draws_others() -> None:
@@ -69,6 +71,55 @@ def test_some_payers_never_come_some_come_late_and_some_buyers_cancel() -> None:
     visits = list(Visits(3, MANY, 100.0))
     acts = [visit.pays_after_s for visit in visits]
     assert 0.1 < acts.count(None) / MANY < 0.2
-    assert 0.15 < sum(after_s is not None and after_s > 5 for after_s in acts) / MANY < 0.25
+    assert 0.15 < sum(after_s is not None and 5 < after_s < 13 for after_s in acts) / MANY < 0.25
+    too_late = [visit for visit in visits if visit.pays_too_late]
+    assert 0.15 < len(too_late) / MANY < 0.25
+    assert {visit.order.story.payer for visit in too_late} == {"pays"}
     cancels = sum(v.cancels_after_s is not None for v in visits if not v.order.story.fault)
     assert 0.1 < cancels / (MANY / FAULT_EVERY) < 0.2
+
+
+def lives_of(visits: Visits) -> list[Life]:
+    return [visit.life for visit in visits if visit.life is not None]
+
+
+def test_what_is_canceled_has_no_life_and_most_of_the_others_have_one() -> None:
+    visits = list(Visits(3, MANY, 100.0))
+    kept = [visit for visit in visits if visit.cancels_after_s is None]
+    assert all(visit.life is None for visit in visits if visit.cancels_after_s is not None)
+    assert sum(visit.life is not None for visit in kept) / len(kept) == pytest.approx(
+        LIVES, abs=0.05
+    )
+
+
+def test_every_story_of_a_parcel_is_told_some_of_it_late_and_some_of_it_twice() -> None:
+    lives = lives_of(Visits(3, MANY, 100.0))
+    assert {life.story for life in lives} == set(STORIES)
+    for life in lives:
+        told = {telling.status for telling in life.tellings}
+        assert told == set(STORIES[life.story].seen)
+        assert all(telling.told_after_s >= telling.seen_after_s for telling in life.tellings)
+    told_in_turn = [
+        [telling.seen_after_s for telling in life.tellings]
+        == sorted(telling.seen_after_s for telling in life.tellings)
+        for life in lives
+    ]
+    assert 0.1 < told_in_turn.count(False) / len(lives) < 0.6
+    tellings = [telling for life in lives for telling in life.tellings]
+    twice = sum(telling.twice for telling in tellings) / len(tellings)
+    assert twice == pytest.approx(TOLD_TWICE, abs=0.03)
+
+
+def test_goods_are_sent_back_whole_and_in_part_and_some_returns_are_declined() -> None:
+    lives = lives_of(Visits(3, MANY, 100.0))
+    assert Counter(life.sends_back for life in lives).keys() == {"", "a unit", "all"}
+    assert {life.is_declined for life in lives} == {True, False}
+    assert {life.is_refunded for life in lives} == {True, False}
+
+
+def test_a_carrier_that_refuses_to_come_sees_nothing() -> None:
+    refused = [
+        visit for visit in Visits(3, MANY, 100.0) if visit.order.story.fault == "release is refused"
+    ]
+    assert refused
+    assert all(visit.life is None for visit in refused)

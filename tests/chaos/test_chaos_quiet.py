@@ -9,7 +9,11 @@ from collections.abc import AsyncIterator
 import pytest
 from temporalio.client import Client
 
-from adapters.api_client import (
+from adapters.postgres.pool import Pool, connect_pool
+from cli.chaos.quiet import Quiet, wait_until_quiet
+from cli.stack import LocalStack
+from ordersaga import keys
+from ordersaga.client import (
     Address,
     ApiClient,
     Customer,
@@ -21,10 +25,7 @@ from adapters.api_client import (
     Shipping,
     StockItem,
 )
-from adapters.postgres.pool import Pool, connect_pool
-from cli.chaos.quiet import Quiet, wait_until_quiet
-from cli.stack import LocalStack
-from ordersaga import keys
+from tests.saga.shop import Shop
 
 LONG_ENOUGH_S = 60.0  # an order's deadline, its undo and its carrier, on a busy machine
 LOOKS_APART_S = 0.2
@@ -54,6 +55,13 @@ class Watcher:
         )
         return await self._api.create_order(body, key=f"{self.run}-1", wait_s=20)
 
+    async def forget_that_it_heard(self, order: Order) -> None:
+        """As if Temporal had been away when its messages came."""
+        async with self._pool.acquire() as connection:
+            await connection.execute(
+                "update inbox set delivered_at = null where order_id = $1", order.id
+            )
+
     async def look(self) -> Quiet:
         return await wait_until_quiet(
             self._pool, self.engine, run=f"{self.run}-", within_s=AT_ONCE_S
@@ -68,6 +76,14 @@ class Watcher:
         async with asyncio.timeout(LONG_ENOUGH_S):
             while True:
                 if await self.restless(order) == said:
+                    return
+                await asyncio.sleep(LOOKS_APART_S)
+
+    async def until_said(self, order: Order, words: str) -> None:
+        """Looks until these words are said of it, among others."""
+        async with asyncio.timeout(LONG_ENOUGH_S):
+            while True:
+                if any(words in line for line in await self.restless(order)):
                     return
                 await asyncio.sleep(LOOKS_APART_S)
 
@@ -119,3 +135,34 @@ async def test_a_confirmed_order_that_temporal_does_not_know_any_more_is_named(
     await watcher.until_rest(order)
     await watcher.engine.get_workflow_handle(keys.workflow_id(order.id)).terminate("for a test")
     await watcher.until(order, [f"{order.id} is confirmed, and no workflow runs for it"])
+
+
+@pytest.mark.slow
+async def test_an_order_is_not_at_rest_while_a_message_about_it_waits(
+    watcher: Watcher, stack: LocalStack
+) -> None:
+    order = await watcher.place("tok_ok", carrier="sandbox")
+    await watcher.until_rest(order)
+    async with Shop(stack) as shop:
+        seen = await shop.get(order.id)
+        await shop.carrier_says(seen, "picked_up")
+        await shop.until(order.id, lambda o: o["status"] == "shipped")
+    await stack.stop("worker")  # and with it the sweep
+    try:
+        await watcher.forget_that_it_heard(order)
+        await watcher.until_said(order, "has not heard of a message about it")
+    finally:
+        await stack.start("worker")
+    await watcher.until_rest(order)
+
+
+async def test_an_order_is_not_at_rest_while_money_of_it_is_to_go_back(
+    watcher: Watcher, stack: LocalStack
+) -> None:
+    order = await watcher.place("tok_refund_unavailable")
+    async with Shop(stack) as shop:
+        some = {"amount": {"amount": 300, "currency": "USD"}, "reason": "a scratch"}
+        await shop.ask({"id": order.id}, "refunds", some)
+        await watcher.until_said(order, "money of it is still to go back")
+        (await shop.provider.post("/test/refunds/restore", json={})).raise_for_status()
+    await watcher.until_rest(order)

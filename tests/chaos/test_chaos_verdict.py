@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from adapters.api_client import ApiClient, ApiProblem, Order
 from adapters.postgres.unrest import Ending
 from cli.chaos.courier import Request
 from cli.chaos.faults import CHAOS_FAULTS
+from cli.chaos.lives import Life, draw_life
 from cli.chaos.quiet import recovery_s
 from cli.chaos.verdict import (
     ANSWERED,
@@ -23,9 +25,9 @@ from cli.chaos.verdict import (
     judge_endings,
     judge_requests,
 )
-from cli.chaos.visits import Visits
-from cli.traffic.orders import PlayedOrder
+from cli.chaos.visits import Visit, Visits
 from ordersaga.audit import Violation
+from ordersaga.client import ApiClient, ApiProblem, Order
 
 LAST_KILL = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -65,10 +67,16 @@ def names(violations: Iterable[Violation]) -> list[str]:
     return [violation.invariant for violation in violations]
 
 
-def drawn(fault: str) -> dict[str, PlayedOrder]:
+def drawn(fault: str, life: Life | None = None) -> dict[str, Visit]:
     """An order that was drawn with this fault."""
-    some = Visits(1, 4 * len(CHAOS_FAULTS), 1.0).orders
-    return {"run-1": next(order for order in some if order.story.fault == fault)}
+    some = Visits(1, 4 * len(CHAOS_FAULTS), 1.0)
+    visit = next(visit for visit in some if visit.order.story.fault == fault)
+    return {"run-1": replace(visit, life=life)}
+
+
+def life(story: str, sends_back: str = "") -> Life:
+    dice = random.Random("any")
+    return replace(draw_life(dice), story=story, sends_back=sends_back)  # type: ignore[arg-type]
 
 
 def test_one_order_that_all_answers_name_is_right() -> None:
@@ -137,6 +145,28 @@ def test_an_order_ends_as_drawn_or_was_given_up_for_a_reason_of_chaos(
 ) -> None:
     ended = ending(status=status, reason=reason)
     found = names(judge_endings(drawn(fault), [request("ord_1")], [ended]))
+    assert found == ([] if right else [AS_DRAWN])
+
+
+@pytest.mark.parametrize(
+    ("lived", "status", "reason", "right"),
+    [
+        (life("is lost"), "returned", "parcel_lost", True),
+        (life("is lost"), "returned", "returned_to_sender", False),
+        (life("is lost"), "shipped", None, True),  # cut short: the audit knows what was told
+        (life("is not brought"), "canceled", "carrier_canceled", True),
+        (life("arrives"), "completed", None, True),
+        (life("arrives"), "returned", None, False),  # and nothing was sent back
+        (life("arrives", "all"), "returned", None, True),
+        (life("arrives", "all"), "canceled", None, False),
+        (None, "returned", "parcel_lost", False),
+    ],
+)
+def test_an_order_that_was_confirmed_ends_as_its_parcel_and_its_buyer_make_it(
+    lived: Life | None, status: str, reason: str | None, right: bool
+) -> None:
+    ended = ending(status=status, reason=reason)
+    found = names(judge_endings(drawn("", lived), [request("ord_1")], [ended]))
     assert found == ([] if right else [AS_DRAWN])
 
 

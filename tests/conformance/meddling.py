@@ -21,6 +21,7 @@ from adapters.postgres.pool import connect_pool
 from cli.stack.ready import Ready
 from ordersaga.config import Settings
 from tests.conformance.misbehaving import MisbehavingFront, truthful
+from tests.conftest import SHORT_PATIENCE
 from worker.main import activities_of, build_worker
 
 POOL_SIZE: Final = 10  # connections: a worker's usual
@@ -147,12 +148,15 @@ async def meddling_worker(ready: Ready) -> AsyncIterator[Meddler]:
         MisbehavingFront(ready.payment_provider) as provider,
         MisbehavingFront(ready.carrier) as carrier,
     ):
-        settings = Settings(
-            database_url=ready.database,
-            payment_provider_url=provider.url,
-            payment_provider_key=ready.payment_provider_key,
-            carrier_url=carrier.url,
-            carrier_key=ready.carrier_key,
+        settings = Settings.model_validate(
+            {
+                **SHORT_PATIENCE,
+                "database_url": ready.database,
+                "payment_provider_url": provider.url,
+                "payment_provider_key": ready.payment_provider_key,
+                "carrier_url": carrier.url,
+                "carrier_key": ready.carrier_key,
+            }
         )
         client = await Client.connect(ready.temporal, data_converter=pydantic_data_converter)
         meddler = Meddler(provider, carrier)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from temporalio.testing import ActivityEnvironment
 
@@ -18,6 +18,8 @@ from adapters.postgres.records import PostgresRecords
 from adapters.stripe import StripeGateway
 from cli.stack.ready import Ready
 from ordersaga.order import NewOrder, NewPayment
+
+PAYER_PATIENCE_S: Final = 3600
 
 T = TypeVar("T")
 Ask = TypeVar("Ask")
@@ -36,7 +38,7 @@ class Steps:
 
 @asynccontextmanager
 async def steps_on(ready: Ready, pool: Pool) -> AsyncIterator[Steps]:
-    records = PostgresRecords(pool)
+    records = PostgresRecords(pool, payer_patience_s=PAYER_PATIENCE_S)
     gateway = StripeGateway(api_key=ready.payment_provider_key, base_url=ready.payment_provider)
     carrier = HttpCarrier(base_url=ready.carrier, key=ready.carrier_key)
     try:

@@ -80,22 +80,22 @@ async def test_long_wait_survives_restart(stack: LocalStack, real_shop: Shop) ->
 
 @pytest.mark.slow
 async def test_message_after_the_deadline_refused(shop: Shop, meddler: Meddler) -> None:
-    slip = await shop.order(payment("boleto"), prefer="wait=0")
-    slip = await shop.until(slip["id"], lambda o: o["payment_status"] == "requires_action")
-    (payable,) = (await shop.books(slip["id"])).payable
+    page = await shop.order(card("tok_requires_action"), prefer="wait=0")
+    page = await shop.until(page["id"], lambda o: o["payment_status"] == "requires_action")
+    (payable,) = (await shop.books(page["id"])).payable
     unpaid = await shop.order(prefer="wait=0")
-    for order_id in (slip["id"], unpaid["id"]):
+    for order_id in (page["id"], unpaid["id"]):
         order = await shop.until_final(order_id)
         assert (order["status"], order["failure"]["code"]) == ("canceled", "payment_expired")
     late = await shop.provider.post(f"/test/payers/{payable}/pay")
-    assert late.status_code >= 400, "the slip cannot be paid any more"
+    assert late.status_code >= 400, "it cannot be paid any more"
     for path, body in (
         (f"/v1/orders/{unpaid['id']}/pay", {"payments": [card()]}),
         (f"/v1/orders/{unpaid['id']}/cancel", {"reason": "too late"}),
     ):
         refused = await shop.post(path, body)
         assert (refused.status_code, refused.json()["code"]) == (409, "illegal_move")
-    await shop.assert_clean_slate(await shop.get(slip["id"]))
+    await shop.assert_clean_slate(await shop.get(page["id"]))
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ async def test_in_progress_then_success(shop: Shop, meddler: Meddler, token: str
     await shop.provider.post(f"/test/payers/{waiting}/pay")
     order = await shop.until_final(order["id"])
     assert (order["status"], order["payment_status"]) == ("confirmed", "captured")
-    assert meddler.tries(order["id"], "await_payer") >= 1
+    assert meddler.tries(order["id"], "check_payment") == 1, "asked once it was told"
     await shop.assert_all_of_it(order)
 
 

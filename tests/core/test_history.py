@@ -16,6 +16,7 @@ from ordersaga.history import (
     ACCEPTED,
     NOTES,
     PAYMENTS_ADDED,
+    RETURN_REQUESTED,
     Fact,
     Happening,
     OrderState,
@@ -24,7 +25,9 @@ from ordersaga.history import (
     fold,
 )
 from ordersaga.lifecycle import MACHINES, PaymentSums, derive_payment_status
+from ordersaga.tracking import TrackingStatus
 
+RETURNED = ("requested", "approved", "received", "refunded")
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 TENDER: Mapping[str, int] = {"pay_1": 700, "pay_2": 300}  # payment id → amount
 
@@ -66,12 +69,17 @@ FAILURE: dict[str, JsonValue] = {
 def happenings(draw: st.DrawFn) -> Happening:
     """Anything the product knows, in any order: most of it will be refused."""
     moves = sorted(m.event for moves in MACHINES.values() for m in moves)
-    type_ = draw(st.sampled_from([*moves, *sorted(NOTES), "order.unheard_of"]))
+    others = [*sorted(NOTES), RETURN_REQUESTED, "order.unheard_of"]
+    type_ = draw(st.sampled_from([*moves, *others]))
     payment_id = draw(st.sampled_from(sorted(TENDER)))
     if type_.startswith("payment."):
         return of_payment(type_, payment_id, amount=TENDER[payment_id], code="card_declined")
     if type_ in ("order.rejected", "order.canceled", "order.compensating"):
         return Happening.of(type_, failure=FAILURE)
+    if type_.startswith("return."):  # (an order may have several; here each is the same one)
+        return Happening.of(type_, return_id="ret_1")
+    if type_ == "tracking.updated":
+        return Happening.of(type_, status=draw(st.sampled_from(sorted(TrackingStatus))))
     if type_ == "attention.raised":
         return Happening.of(type_, step=f"payment:{payment_id}", tries=5)
     return Happening.of(type_)
@@ -91,7 +99,7 @@ class Told:
         at = BEGIN + timedelta(seconds=len(self.history))
         try:
             state, fact = advance(self.state, happening, at)
-        except IllegalMove:
+        except (IllegalMove, KeyError):  # KeyError: of a return that nobody asked for
             self.refused += 1
             assert self.state == before, "a refused happening changed something"
             return
@@ -119,7 +127,8 @@ def test_facts_chain_each_begins_where_the_last_of_its_machine_ended(
 ) -> None:
     told = Told()
     told.happens(accepted())
-    standing: dict[str, str] = {
+    standing: dict[str, str | None] = {
+        "return": None,
         "status": "pending",
         "payment_status": "unpaid",
         "fulfillment_status": "unfulfilled",
@@ -134,7 +143,9 @@ def test_facts_chain_each_begins_where_the_last_of_its_machine_ended(
         assert fact.from_state == standing[fact.machine]
         assert fact.to_state is not None
         standing[fact.machine] = fact.to_state
+    returned = [return_.status for return_ in told.state.returns]
     assert standing == {
+        "return": returned[-1] if returned else None,
         "status": told.state.status,
         "payment_status": told.state.payment_status,
         "fulfillment_status": told.state.fulfillment_status,
@@ -261,9 +272,37 @@ def test_a_refused_capture_leaves_the_hold_and_remembers_why() -> None:
 @pytest.mark.parametrize("type_", sorted(NOTES - {"payment.refused"}))
 def test_a_note_moves_no_machine(type_: str) -> None:
     before = after()
-    state, fact = advance(before, Happening.of(type_), BEGIN)
+    state, fact = advance(before, Happening.of(type_, status="delayed"), BEGIN)
     assert (fact.machine, fact.from_state, fact.to_state) == (None, None, None)
-    assert replace(state, version=before.version, attention=None) == before
+    assert (state.status, state.payments, state.returns) == ("pending", before.payments, ())
+    assert state.fulfillment_status == before.fulfillment_status
+
+
+def test_a_hold_is_there_from_placed_to_released() -> None:
+    placed = Happening.of("hold.placed", kind="operator", reason="odd", by="key_1")
+    assert after(placed).hold == {"kind": "operator", "reason": "odd", "by": "key_1"}
+    assert after(placed, Happening.of("hold.released")).hold is None
+
+
+def test_the_earliest_sign_says_when_a_parcel_was_shipped() -> None:
+    """Whichever of the carrier's messages comes first."""
+    seen = [
+        (Happening.of("tracking.updated", status="delivered"), BEGIN + timedelta(days=3)),
+        (Happening.of("tracking.updated", status="picked_up"), BEGIN + timedelta(days=1)),
+        (Happening.of("tracking.updated", status="delayed"), BEGIN),
+    ]
+    for told in (seen, seen[::-1]):
+        state = fold([(accepted(), BEGIN), *told])
+        assert state.shipped_at == BEGIN + timedelta(days=1)
+        assert state.delivered_at == BEGIN + timedelta(days=3)
+
+
+def test_a_return_goes_its_way_beside_the_order() -> None:
+    told = [Happening.of(f"return.{verb}", return_id="ret_1") for verb in RETURNED]
+    state = after(*told)
+    assert (state.return_("ret_1").status, state.status) == ("refunded", "pending")
+    with pytest.raises(IllegalMove):
+        advance(state, Happening.of("return.declined", return_id="ret_1"), BEGIN)
 
 
 def test_a_happening_nobody_knows_is_refused() -> None:

@@ -1,8 +1,9 @@
-"""The three machines: every state with every event, and the payment status that is derived."""
+"""The machines: every state with every event, and the payment status that is derived."""
 
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from enum import StrEnum
 
 import pytest
@@ -15,14 +16,18 @@ from ordersaga.lifecycle import (
     FULFILLMENT,
     MACHINES,
     PAYMENT,
+    RETURN,
     STATUS,
     UNDECIDED,
+    Circumstances,
     FulfillmentStatus,
     Move,
     PaymentStatus,
     PaymentSums,
+    ReturnStatus,
     Status,
     allowed_requests,
+    allowed_return_requests,
     derive_payment_status,
     move,
 )
@@ -31,6 +36,7 @@ STATES: dict[str, type[StrEnum]] = {
     STATUS: Status,
     PAYMENT: PaymentStatus,
     FULFILLMENT: FulfillmentStatus,
+    RETURN: ReturnStatus,
 }
 EVENTS = {machine: sorted({m.event for m in moves}) for machine, moves in MACHINES.items()}
 EVERY_STATE_AND_EVENT = [
@@ -108,7 +114,7 @@ NEVER_TWICE = [
     (PAYMENT, "payment.captured", "payment.authorized"),
     (PAYMENT, "payment.captured", "payment.voided"),
     (PAYMENT, "payment.captured", "payment.failed"),
-    (PAYMENT, "payment.voided", "payment.captured"),
+    (PAYMENT, "payment.refunded", "payment.captured"),
     (PAYMENT, "payment.voided", "payment.refunded"),
     (PAYMENT, "payment.refunded", "payment.refunded"),
     (PAYMENT, "payment.refunded", "payment.partially_refunded"),
@@ -116,6 +122,11 @@ NEVER_TWICE = [
     (FULFILLMENT, "parcel.canceled", "parcel.shipped"),
     (FULFILLMENT, "parcel.shipped", "parcel.canceled"),
     (FULFILLMENT, "parcel.delivered", "parcel.canceled"),
+    (RETURN, "return.received", "return.received"),
+    (RETURN, "return.received", "return.declined"),
+    (RETURN, "return.declined", "return.received"),
+    (RETURN, "return.refunded", "return.received"),
+    (RETURN, "return.refunded", "return.refunded"),
 ]
 
 
@@ -269,41 +280,103 @@ def test_money_that_went_back_is_told_whatever_the_other_payments_do(
 
 # --- What may be asked of an order ---------------------------------------------------------------
 
+PLAIN = Circumstances(
+    total=500,
+    has_payments=True,
+    is_ours_to_ship=True,
+    in_attention=False,
+    cancel_is_open=False,
+    held_by=None,
+    is_returnable=True,
+    is_refundable=True,
+    is_reviewed=False,
+)
+EVERYTHING = {
+    "pending": {"hold", "cancel"},
+    "confirmed": {"ship", "cancel", "refunds"},
+    "shipped": {"confirm-receipt", "refunds"},
+    "delivered": {"confirm-receipt", "returns", "refunds"},
+    "completed": {"returns", "review", "refunds"},
+    "compensating": set(),
+    "rejected": set(),
+    "canceled": set(),
+    "returned": set(),
+}
+
+
+def allowed(status: str, **circumstances: object) -> set[str]:
+    """What a plain order takes, but for these circumstances."""
+    return set(allowed_requests(status, replace(PLAIN, **circumstances)))  # type: ignore[arg-type]
+
 
 @pytest.mark.parametrize("status", list(Status))
-def test_a_cancel_can_be_asked_before_the_carrier_has_the_parcel_and_not_after(
-    status: Status,
-) -> None:
-    allowed = allowed_requests(status=status, has_payments=True, total=500, in_attention=False)
-    assert ("cancel" in allowed) == (status in ("pending", "confirmed"))
+def test_an_order_takes_what_its_status_allows_and_nothing_else(status: Status) -> None:
+    assert allowed(status) == EVERYTHING[status]
 
 
 @pytest.mark.parametrize(
-    ("status", "has_payments", "total", "payable"),
+    ("status", "circumstances", "request_", "is_allowed"),
     [
-        ("pending", False, 500, True),
-        ("pending", True, 500, False),
-        ("pending", False, 0, False),
-        ("compensating", False, 500, False),
-        ("canceled", False, 500, False),
-        ("confirmed", False, 500, False),
+        ("pending", {"has_payments": False}, "pay", True),
+        ("pending", {"has_payments": False, "total": 0}, "pay", False),
+        ("compensating", {"has_payments": False}, "pay", False),
+        ("canceled", {"has_payments": False}, "pay", False),
+        ("confirmed", {"has_payments": False}, "pay", False),
+        ("pending", {"held_by": "operator"}, "hold", False),
+        ("pending", {"cancel_is_open": True}, "hold", False),
+        ("pending", {"held_by": "operator"}, "release", True),
+        ("pending", {"held_by": "rule"}, "release", True),
+        ("pending", {"held_by": "merchant"}, "release", False),
+        ("compensating", {"held_by": "operator"}, "release", False),
+        ("pending", {"held_by": "operator", "cancel_is_open": True}, "release", False),
+        ("pending", {"held_by": "merchant"}, "accept", True),
+        ("pending", {"held_by": "merchant"}, "decline", True),
+        ("pending", {"held_by": "operator"}, "accept", False),
+        ("pending", {"held_by": "rule"}, "decline", False),
+        ("compensating", {"held_by": "merchant"}, "accept", False),
+        ("pending", {"held_by": "merchant", "cancel_is_open": True}, "accept", False),
+        ("pending", {"held_by": "merchant", "cancel_is_open": True}, "decline", False),
+        ("confirmed", {"is_ours_to_ship": False}, "ship", False),
+        ("confirmed", {"cancel_is_open": True}, "ship", False),
+        ("confirmed", {"cancel_is_open": True}, "cancel", True),
+        ("delivered", {"is_returnable": False}, "returns", False),
+        ("completed", {"is_returnable": False}, "returns", False),
+        ("completed", {"is_reviewed": True}, "review", False),
+        ("confirmed", {"is_refundable": False}, "refunds", False),
+        ("completed", {"is_refundable": False}, "refunds", False),
     ],
 )
-def test_an_order_is_paid_once_and_only_while_it_is_pending(
-    *, status: str, has_payments: bool, total: int, payable: bool
+def test_its_circumstances_can_still_refuse(
+    *, status: str, circumstances: dict[str, object], request_: str, is_allowed: bool
 ) -> None:
-    allowed = allowed_requests(
-        status=status, has_payments=has_payments, total=total, in_attention=False
-    )
-    assert ("pay" in allowed) == payable
+    assert (request_ in allowed(status, **circumstances)) == is_allowed
 
 
 @pytest.mark.parametrize("status", list(Status))
-@pytest.mark.parametrize("in_attention", [True, False])
-def test_an_operator_can_answer_attention_in_whatever_state(
-    *, status: Status, in_attention: bool
+def test_an_operator_can_answer_attention_in_whatever_state(status: Status) -> None:
+    assert allowed(status, in_attention=True) == EVERYTHING[status] | {"attention"}
+
+
+@pytest.mark.parametrize(
+    ("return_status", "expected"),
+    [
+        ("requested", ("approve", "decline")),
+        ("approved", ("decline", "receive")),
+        ("received", ()),
+        ("refunded", ()),
+        ("declined", ()),
+    ],
+)
+def test_a_return_is_approved_then_received_or_declined_before_that(
+    return_status: str, expected: tuple[str, ...]
 ) -> None:
-    allowed = allowed_requests(
-        status=status, has_payments=True, total=500, in_attention=in_attention
-    )
-    assert ("attention" in allowed) == in_attention
+    for status in ("delivered", "completed"):
+        assert allowed_return_requests(status, return_status) == expected
+
+
+@pytest.mark.parametrize("status", ["compensating", "returned"])
+def test_goods_of_an_order_that_goes_back_as_a_whole_do_not_come_back_once_more(
+    status: str,
+) -> None:
+    assert allowed_return_requests(status, "requested") == ("decline",)
+    assert allowed_return_requests(status, "approved") == ("decline",)

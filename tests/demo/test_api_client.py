@@ -10,19 +10,30 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from adapters.api_client import (
+from cli.stack import LocalStack
+from ordersaga.client import (
+    Accept,
     Address,
     ApiClient,
     ApiProblem,
     ApiUnavailable,
+    AskForReturn,
+    ConfirmReceipt,
     Customer,
+    Decline,
+    HoldOrder,
     Money,
     NewOrder,
     OrderLine,
+    Pay,
     Payment,
+    Refund,
+    Release,
+    ReturnLine,
+    Review,
+    Ship,
     StockItem,
 )
-from cli.stack import LocalStack
 
 DROPPED = 0  # in place of a status: the connection closes without a reply
 ORDER: dict[str, object] = {
@@ -165,6 +176,40 @@ async def test_the_real_api_takes_everything_that_the_client_sends(demo_stack: L
         assert (await api.get_order(placed.id)).version >= canceled.version
 
 
+async def test_the_real_api_takes_every_move_that_the_client_sends(demo_stack: LocalStack) -> None:
+    ready = demo_stack.ready
+    gift = Money(amount=500, currency="BRL")
+    some = Money(amount=100, currency="BRL")
+    async with ApiClient(base_url=ready.api, key=ready.keys.ops) as api:
+        await api.set_stock([StockItem(sku="moves", on_hand=3)], key="moves-stock")
+        await api.issue_voucher("moves-gift", gift, key="moves-gift")
+        payments = (Payment(method="voucher", amount=gift, token="moves-gift"),)
+        bought = order("moves").model_copy(update={"payments": payments})
+        placed = await api.create_order(bought, key="moves-order", wait_s=20)
+        for move, status in (
+            (Ship(tracking_number=f"M-{placed.id}"), "shipped"),
+            (ConfirmReceipt(), "completed"),
+            (Review(rating=5, comment="nice"), "completed"),
+            (Refund(amount=some, reason="late"), "completed"),
+            (AskForReturn(reason="no", lines=(ReturnLine(sku="moves", quantity=1),)), "completed"),
+        ):
+            moved = await api.move_order(placed.id, move, key=f"moves-{move.path}")
+            assert moved.status == status
+        (asked,) = moved.returns
+        assert asked.allowed == ("approve", "decline")
+        moved = await api.move_return(placed.id, asked.id, "approve", key="moves-approve")
+        assert moved.returns[0].status == "approved"
+
+        late = await api.create_order(order("moves"), key="moves-held", wait_s=0)
+        held = await api.move_order(late.id, HoldOrder(reason="odd"), key="moves-hold")
+        assert held.hold is not None
+        assert held.hold.kind == "operator"
+        for word in (Accept(), Decline()):
+            with pytest.raises(ApiProblem, match="illegal_move"):
+                await api.move_order(late.id, word, key=f"moves-{word.path}")
+        assert (await api.move_order(late.id, Release(), key="moves-release")).hold is None
+
+
 @pytest.mark.parametrize(
     ("status", "is_lost"), [(DROPPED, True), (503, False)], ids=["no answer", "an answer"]
 )
@@ -186,3 +231,38 @@ async def test_what_was_never_sent_has_no_answer_to_lose() -> None:
         with pytest.raises(ApiUnavailable) as outage:
             await api.create_order(order(), key="once", wait_s=0)
     assert not outage.value.is_lost
+
+
+async def test_what_was_placed_is_listed_exported_and_its_history_read(
+    demo_stack: LocalStack,
+) -> None:
+    ready = demo_stack.ready
+    async with ApiClient(base_url=ready.api, key=ready.keys.ops) as api:
+        await api.set_stock([StockItem(sku="listed", on_hand=3)])
+        customer = Customer(id="c-listed")
+        wanted = order("listed").model_copy(update={"customer": customer})
+        placed = [await api.create_order(wanted, wait_s=1) for _ in range(3)]
+        ids = [each.id for each in placed]
+        assert len(set(ids)) == 3, "without a key of the caller's, each is another order"
+        assert [o.id async for o in api.list_orders(customer_id="c-listed", limit=2)] == ids[::-1]
+        assert {o.id async for o in api.export_orders(customer_id="c-listed")} == set(ids)
+        events = await api.get_events(ids[0])
+        assert [e.sequence for e in events] == [*range(1, len(events) + 1)]
+
+        price = Money(amount=500, currency="BRL")
+        await api.credit_account("c-listed", price, reason="a gift")
+        account = await api.get_account("c-listed")
+        assert (account.balances, account.entries[0].reason) == ((price,), "a gift")
+        pay = Pay(payments=(Payment(method="balance", amount=price),))
+        paid = await api.move_order(ids[0], pay, wait_s=20)
+        assert paid.status == "confirmed"
+        with pytest.raises(ApiProblem) as stale:
+            await api.move_order(ids[0], Ship(tracking_number="L-1"), if_version=1)
+        assert stale.value.status == 412
+        with pytest.raises(ApiProblem) as refused:
+            await api.move_order(ids[0], pay)
+        assert refused.value.code == "illegal_move"
+        assert "cancel" in refused.value.allowed
+        with pytest.raises(ApiProblem, match="invalid_request"):
+            async for _ in api.export_orders(status="nonsense"):
+                pass

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.api_client import NewOrder
 from cli.traffic.draw import FAULT_EVERY, GOODS, SCARCE_GOODS, DrawnOrders
 from cli.traffic.faults import FAULTS
 from cli.traffic.orders import survey
+from ordersaga.client import NewOrder
 from ordersaga.methods import METHODS
 from ordersaga.money import MINOR_UNIT_DECIMALS
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli.demo.file import LONGEST_LINE, BrokenLine, FileOrders, parse_line
+from cli.demo.file import LONGEST_LINE, BrokenLine, FileOrders, Line, as_played, read_line
 from cli.traffic.orders import PlayedOrder, survey
 
 OLIST = Path(__file__).resolve().parents[3] / "shared" / "data" / "olist-orders.jsonl"
@@ -37,9 +37,9 @@ def line(**changes: Any) -> dict[str, Any]:
 
 
 def parsed(value: object) -> PlayedOrder:
-    found = parse_line(1, json.dumps(value).encode())
-    assert isinstance(found, PlayedOrder), found
-    return found
+    found = read_line(1, json.dumps(value).encode(), Line)
+    assert isinstance(found, Line), found
+    return as_played(1, found)
 
 
 def without(path: str) -> dict[str, Any]:
@@ -111,14 +111,14 @@ BROKEN = {
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_broken_line_is_named_with_its_number(what: str) -> None:
-    found = parse_line(41, BROKEN[what])
+    found = read_line(41, BROKEN[what], Line)
     assert isinstance(found, BrokenLine)
     assert found.number == 41
     assert found.reason
 
 
 def test_the_reason_says_where(tmp_path: Path) -> None:
-    found = parse_line(1, BROKEN["a quantity that is a word"])
+    found = read_line(1, BROKEN["a quantity that is a word"], Line)
     assert isinstance(found, BrokenLine)
     assert found.reason.startswith("/order/lines/0/quantity: ")
 

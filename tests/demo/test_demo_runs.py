@@ -18,7 +18,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from adapters.api_client import ApiClient
 from cli.audit import Sources, run_audit
 from cli.demo.drive import Driver
 from cli.stack import LocalStack, find_running
@@ -28,6 +27,7 @@ from cli.traffic.faults import FAULTS
 from cli.traffic.orders import OrderSource, PlayedOrder, survey
 from cli.traffic.stage import Payers, Stage
 from cli.traffic.tally import Result
+from ordersaga.client import ApiClient
 from tests.demo.test_demo_file import OLIST, line, put
 
 LAST_LINE = re.compile(
@@ -114,6 +114,7 @@ async def test_orders_sent_twice_under_one_run_are_the_same_orders(
     assert [r.outcome for r in results] == ["confirmed"] * 8
 
 
+@pytest.mark.slow
 async def test_a_drawn_demo_on_a_running_stack_ends_clean(ready_file: Path) -> None:
     code, printed, complaints = await run_demo(
         "--orders", "60", "--seed", "3", "--ready-file", str(ready_file)

@@ -34,6 +34,11 @@ class OwnBench(Bench):
         self.rules: list[Rule] = []
 
     @property
+    def subject(self) -> str:
+        """Whose workflow it is."""
+        return self.order_id
+
+    @property
     def needles(self) -> tuple[bytes, ...]:
         return (self.order_id.encode(), self.point.marker.encode())
 
@@ -42,7 +47,7 @@ class OwnBench(Bench):
 
     def tell(self, *words: Word) -> Plan:
         plan = Plan(deque(words), amount=self.point.amount)
-        self.plan = self.lab.desk.plan(self.order_id, self.point.activity, plan)
+        self.plan = self.lab.desk.plan(self.subject, self.point.activity, plan)
         return plan
 
     async def assert_hit(self) -> None:
@@ -102,13 +107,16 @@ class OwnBench(Bench):
                 self.ends = CANCELED
         await super().begin(arrange)
         if self.cell.fault.name == "undo_before_action":
-            await self._undo_while_frozen()
+            await self.undo_while_frozen()
 
-    async def _undo_while_frozen(self) -> None:
+    async def undo_while_frozen(self) -> None:
         plan = self.plan
         assert plan is not None
         async with asyncio.timeout(ENDS_WITHIN_S):
             await plan.late.reached.wait()
+        await self.end_it_otherwise()
+
+    async def end_it_otherwise(self) -> None:
         await self.cancel()
 
 
@@ -119,7 +127,7 @@ class HoldBench(OwnBench):
         plan = self.tell()
         plan.before = self.gate = Gate()
 
-    async def _undo_while_frozen(self) -> None:
+    async def undo_while_frozen(self) -> None:
         assert self.gate is not None
         async with asyncio.timeout(ENDS_WITHIN_S):
             await self.gate.reached.wait()
@@ -233,8 +241,8 @@ class PostedBench(Bench):
         impatient = httpx.Timeout(TOO_SLOW_COMMIT_S / 2)
         try:
             await self.lab.front.post(
-                self._path,
-                json=self._json,
+                self.path,
+                json=self.json,
                 headers={"Idempotency-Key": self.posted_key},
                 timeout=impatient,
             )
@@ -259,7 +267,7 @@ class PostedBench(Bench):
             if self.verb == "cancel" and body == b"":
                 continue  # a cancel needs no body
             answer = await self.lab.front.post(
-                self._path, content=body, headers={"Idempotency-Key": self.posted_key}
+                self.path, content=body, headers={"Idempotency-Key": self.posted_key}
             )
             assert answer.status_code in (400, 422), f"{body!r}: {answer.text}"
 
@@ -274,11 +282,11 @@ class PostedBench(Bench):
                 self.hit(Act(Kind.HOLD, self.gate))
 
     @property
-    def _path(self) -> str:
+    def path(self) -> str:
         return "/v1/orders" if self.verb == "accept" else f"/v1/orders/{self.order_id}/cancel"
 
     @property
-    def _json(self) -> Json:
+    def json(self) -> Json:
         return self.body() if self.verb == "accept" else {"reason": "changed my mind"}
 
 

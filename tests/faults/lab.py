@@ -20,6 +20,7 @@ from cli.stack.processes import Child, Program
 from cli.stack.programs import api_program, environment
 from cli.stack.stack import LocalStack
 from ordersaga.config import Settings
+from ordersaga.order import MERCHANT
 from tests.conftest import SHORT_PATIENCE
 from tests.faults.database_line import DatabaseLine
 from tests.faults.http_line import HttpLine
@@ -97,6 +98,7 @@ class Lab:
                 "payment_provider_key": ready.payment_provider_key,
                 "carrier_url": self.lines["carrier"].url,
                 "carrier_key": ready.carrier_key,
+                "carrier_webhook_secrets": {MERCHANT: [ready.webhook_secrets.merchant]},
                 **self._patience,
             }
         )

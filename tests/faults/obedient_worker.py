@@ -16,11 +16,11 @@ from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.steps import PaymentStep
+from adapters.logs import configure_logs
 from ordersaga.config import Settings
 from ordersaga.errors import DatabaseUnavailable
 from tests.faults.orders_to_workers import Moment, Question, Word, ask
 from worker import main
-from worker.logs import configure_logging
 
 Run = Callable[[], Awaitable[Any]]
 
@@ -85,13 +85,13 @@ class _Obedient(ActivityInboundInterceptor):
         info = activity.info()
         about = input.args[0]
         amount = about.payment.amount if isinstance(about, PaymentStep) else 0
-        order_id = str(info.workflow_id).removeprefix("order:")
-        question = Question(order_id, info.activity_type, moment, amount, error)
+        _, _, subject = str(info.workflow_id).partition(":")
+        question = Question(subject, info.activity_type, moment, amount, error)
         return await ask(self._obedience.port, question)
 
 
 if __name__ == "__main__":
-    configure_logging()
+    configure_logs()
     port, *cached = (int(argument) for argument in sys.argv[1:])
     if cached:
         main.CACHED_WORKFLOWS = cached[0]  # type: ignore[misc]  # a setting of this process alone

@@ -30,9 +30,10 @@ Moment = Literal["before", "after", "late", "came_late"]
 
 @dataclass(frozen=True)
 class Question:
-    """`amount`: of the payment that the activity is about, in minor units; 0 where it is not."""
+    """`subject`: the order or the return whose workflow it is. `amount`: of the payment that the activity
+    is about, in minor units; 0 where it is not."""
 
-    order_id: str
+    subject: str
     activity: str
     moment: Moment
     amount: int = 0
@@ -41,7 +42,7 @@ class Question:
 
 @dataclass
 class Plan:
-    """For one activity of one order. `amount`: of this payment alone."""
+    """For one activity of one order or return. `amount`: of this payment alone."""
 
     words: deque[Word] = field(default_factory=deque)
     amount: int = 0
@@ -76,16 +77,16 @@ class Desk:
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
-    def plan(self, order_id: str, activity: str, plan: Plan) -> Plan:
-        self._plans[order_id, activity] = plan
+    def plan(self, subject: str, activity: str, plan: Plan) -> Plan:
+        self._plans[subject, activity] = plan
         return plan
 
-    def know(self, order_id: str) -> None:
-        """All is planned for this order: its worker may go on."""
-        self._event(order_id).set()
+    def know(self, subject: str) -> None:
+        """All is planned for this order, or this return: its worker may go on."""
+        self._event(subject).set()
 
-    def _event(self, order_id: str) -> asyncio.Event:
-        return self._known.setdefault(order_id, asyncio.Event())
+    def _event(self, subject: str) -> asyncio.Event:
+        return self._known.setdefault(subject, asyncio.Event())
 
     async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         with suppress(OSError):
@@ -97,8 +98,8 @@ class Desk:
     async def _answer(self, question: Question) -> Word:
         with suppress(TimeoutError):
             async with asyncio.timeout(KNOWN_WITHIN_S):
-                await self._event(question.order_id).wait()
-        plan = self._plans.get((question.order_id, question.activity))
+                await self._event(question.subject).wait()
+        plan = self._plans.get((question.subject, question.activity))
         if plan is None or plan.amount not in (0, question.amount):
             return "go"
         match question.moment:

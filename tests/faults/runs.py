@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Final
 
-from cli.audit import Sources, run_audit
+from cli.audit import AuditReport, Sources, run_audit
 from tests.faults.bench import ENDS_WITHIN_S, Bench, SharedShop
-from tests.faults.families import FAMILIES, HoldBench
 from tests.faults.lab import Lab
+from tests.faults.lives import bench_of
 from tests.faults.table import Cell
 
+TOLD: Final = "messages.told"
+HEARD_WITHIN_S: Final = 20.0  # by the sweep, after its grace
 AT_ONCE: Final = 20  # orders; more would make two cores the fault
 ARRANGEMENTS: Final[Mapping[str, Callable[[Bench], Awaitable[None]]]] = {
     "error_before_effect": lambda bench: bench.fail_first(),
@@ -80,12 +83,10 @@ class Runs:
 
     async def _bench(self, cell: Cell) -> Bench:
         shop = await SharedShop.open(self._lab)
-        is_hold = cell.point.name == "local_hold"
-        family = HoldBench if is_hold else FAMILIES[cell.point.family]
-        return family(self._lab, cell, shop)
+        return bench_of(cell.point)(self._lab, cell, shop)
 
     async def _audit(self, benches: Collection[Bench]) -> None:
-        report = await run_audit(Sources.of_stack(self._lab.stack.ready), settle_s=0)
+        report = await _audit_at_rest(self._lab, {bench.order_id for bench in benches})
         for bench in benches:
             if self._wrong[bench.cell.name] is not None:
                 continue
@@ -150,7 +151,18 @@ def _open(benches: Collection[Bench]) -> None:
 
 async def assert_audit_is_clean(lab: Lab) -> None:
     """Of the orders that ended in this laboratory."""
-    report = await run_audit(Sources.of_stack(lab.stack.ready), settle_s=0)
+    report = await _audit_at_rest(lab, lab.ended)
     found = [v for v in report.violations if v.order_id in lab.ended]
     assert not found, found
     assert not set(report.in_flight) & set(lab.ended)
+
+
+async def _audit_at_rest(lab: Lab, orders: Collection[str]) -> AuditReport:
+    """Once these orders have heard what was said of them: a sweep tells what came as they ended."""
+    deadline_s = time.monotonic() + HEARD_WITHIN_S
+    while True:
+        report = await run_audit(Sources.of_stack(lab.stack.ready), settle_s=0)
+        deaf = [v for v in report.violations if v.invariant == TOLD and v.order_id in orders]
+        if not deaf or time.monotonic() > deadline_s:
+            return report
+        await asyncio.sleep(0.5)

@@ -12,6 +12,8 @@ Ends = tuple[str, str | None]  # status, failure code
 
 CONFIRMED: Final[Ends] = ("confirmed", None)
 CANCELED: Final[Ends] = ("canceled", "canceled")
+COMPLETED: Final[Ends] = ("completed", None)
+RETURNED: Final[Ends] = ("returned", None)
 DECLINED: Final[Ends] = ("rejected", "capture_declined")
 UNSHIPPABLE: Final[Ends] = ("rejected", "shipping_refused")
 
@@ -19,6 +21,8 @@ FIRST: Final = 400  # of two payments; the order's total is 1000
 
 CARD: Final = (card(),)
 WALLET: Final = (payment("alipay"),)
+PAGE: Final = (card("tok_requires_action"),)  # of the payer's bank
+PAGE_AND_DECLINED: Final = (card("tok_requires_action", FIRST), card("tok_capture_declined"))
 CARD_AND_DECLINED: Final = (card("tok_ok", FIRST), card("tok_capture_declined"))
 WALLET_AND_DECLINED: Final = (payment("alipay", "tok_ok", FIRST), card("tok_capture_declined"))
 
@@ -27,13 +31,16 @@ WALLET_AND_DECLINED: Final = (payment("alipay", "tok_ok", FIRST), card("tok_capt
 class Point:
     """A place where an order can be hit.
 
-    `posted`: a request to the API. `own`: a transaction of our own site, run by `activity`. `remote`:
-    an `activity` that calls a provider or a carrier, then writes down the answer. `marker`: what the
-    transaction says that makes it stand. `call`: what is in the request that has the effect.
+    `posted`: a request to the API. `heard`: a message from outside. `own`: a transaction of our own
+    site, run by `activity`. `remote`: an `activity` that calls a provider or a carrier, then writes down
+    the answer. `marker`: what the transaction says that makes it stand. `call`: what is in the request
+    that has the effect. `life`: what others do before it: its payer, or, once it is confirmed, a carrier
+    and its buyer.
     """
 
     name: str
-    family: Literal["posted", "own", "remote"]
+    family: Literal["posted", "heard", "own", "remote"]
+    life: Literal["", "paid", "delivered", "returned"] = ""
     activity: str = ""
     marker: str = ""
     link: Link = "provider"
@@ -82,6 +89,16 @@ POINTS: Final = (
         call=("POST ", "/confirm "),
         payments=WALLET,
         doomed=WALLET_AND_DECLINED,
+    ),
+    Point(
+        name="check",
+        family="remote",
+        activity="check_payment",
+        marker="payment.authorized",
+        call=("GET ", "/v1/payment_intents/"),
+        payments=PAGE,
+        doomed=PAGE_AND_DECLINED,
+        life="paid",
     ),
     Point(
         name="capture",
@@ -163,6 +180,33 @@ POINTS: Final = (
         ends=DECLINED,
     ),
     Point(name="cancel", family="posted", canceled_later=True, ends=CANCELED),
+    Point(name="hear", family="heard", life="delivered", ends=COMPLETED),
+    Point(
+        name="follow",
+        family="own",
+        activity="follow_parcel",
+        marker="order.delivered",
+        life="delivered",
+        ends=COMPLETED,
+    ),
+    Point(name="receive", family="posted", life="returned", ends=RETURNED),
+    Point(
+        name="refund_return",
+        family="remote",
+        activity="refund_payment",
+        marker="payment.refunded",
+        call=("POST /v1/refunds ",),
+        life="returned",
+        ends=RETURNED,
+    ),
+    Point(
+        name="settle_return",
+        family="own",
+        activity="settle_return",
+        marker="return.refunded",
+        life="returned",
+        ends=RETURNED,
+    ),
 )
 
 FAULTS: Final = (
@@ -183,6 +227,9 @@ FAULTS: Final = (
 )
 
 _NO_UNDO: Final = "It takes something back itself: nothing ever undoes it, so nothing comes after."
+_SEEN: Final = (
+    "What a carrier has seen is not taken back by anybody: it is kept, whatever it leads to."
+)
 _NO_PAYLOAD: Final = (
     "Its only input is an order's id from our own workflow, its only answer our own transaction's: "
     "there is nobody to send it nonsense."
@@ -198,13 +245,20 @@ NOT_APPLICABLE: Final[dict[tuple[str, str], str]] = {
             "close",
             "refund",
             "restock",
+            "receive",
+            "refund_return",
+            "settle_return",
         )
         for fault in ("late_after_undo", "undo_before_action")
     },
     **{
         (point, "poison"): _NO_PAYLOAD
-        for point in ("local_hold", "decide", "close", "restock", "outbox")
+        for point in ("local_hold", "decide", "close", "restock", "outbox", "settle_return")
     },
+    ("hear", "worker_killed_before_commit"): "It is kept by one statement: nothing lies between.",
+    ("follow", "late_after_undo"): _SEEN,
+    ("follow", "poison"): "What comes in is checked where it is heard; see that point.",
+    ("receive", "poison"): "It has no body, and its path is another point's.",
     ("accept", "undo_before_action"): "Nobody can undo an order whose id nobody knows yet.",
     ("decide", "late_after_undo"): "One row, written once: a decided `confirm` is never undone.",
     ("cancel", "undo_before_action"): "A cancel is taken back by nobody; it is refused or done.",
@@ -215,16 +269,22 @@ NOT_APPLICABLE: Final[dict[tuple[str, str], str]] = {
 # In `make test`: each point at least once, each fault that takes a moment, and one kill.
 QUICK: Final[dict[str, tuple[str, ...]]] = {
     "error_before_effect": ("authorise", "refund", "outbox"),
-    "lost_reply": ("accept", "charge", "release", "undo_payment_taken"),
-    "duplicate": ("capture", "undo_payment_held", "refund", "restock", "cancel"),
-    "late_after_undo": ("authorise", "charge", "capture", "book"),
-    "undo_before_action": ("local_hold", "authorise", "capture", "decide", "release"),
-    "dropped_at_commit": ("accept", "local_hold", "decide", "close", "cancel_parcel"),
-    "poison": ("book", "capture"),
+    "lost_reply": (
+        *("accept", "charge", "check", "release", "undo_payment_taken"),
+        *("hear", "refund_return"),
+    ),
+    "duplicate": (
+        *("capture", "undo_payment_held", "refund", "restock", "cancel"),
+        *("hear", "follow", "receive", "refund_return", "settle_return"),
+    ),
+    "late_after_undo": ("authorise", "charge", "capture", "book", "hear"),
+    "undo_before_action": ("local_hold", "authorise", "capture", "decide", "release", "hear"),
+    "dropped_at_commit": ("accept", "local_hold", "decide", "close", "cancel_parcel", "follow"),
+    "poison": ("book", "capture", "hear"),
     "slow": ("restock",),
     "worker_killed_before_effect": ("book",),
-    "worker_killed_before_commit": ("capture", "undo_payment_taken"),
-    "worker_killed_after_commit": ("decide", "cancel"),
+    "worker_killed_before_commit": ("capture", "undo_payment_taken", "follow"),
+    "worker_killed_after_commit": ("decide", "cancel", "hear"),
 }
 
 

@@ -1,6 +1,6 @@
 """The ways an order can go, each driven on a running stack; `PATHS` names them all.
 
-A path places an order, takes it where its name says, and returns its id.
+A path places an order, takes it where its name says, and returns its id: or that of a workflow about it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tests.histories.driving import (
     until_asks_payer,
     workflow_of,
 )
+from tests.histories.paths_outside import OUTSIDE
 from tests.saga.shop import Shop, card, payment
 from tests.saga.test_crashes import doomed_worker
 
@@ -361,4 +362,4 @@ ONE_BY_ONE: Final[Mapping[str, Path]] = {
     "worker_killed_while_capturing": worker_killed_while_capturing,
     "carrier_neither_comes_nor_lets_go": carrier_neither_comes_nor_lets_go,
 }
-PATHS: Final = {**SIDE_BY_SIDE, **ONE_BY_ONE}
+PATHS: Final = {**SIDE_BY_SIDE, **OUTSIDE, **ONE_BY_ONE}

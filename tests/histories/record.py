@@ -21,6 +21,7 @@ from ordersaga.keys import workflow_id
 from tests.conftest import SHORT_PATIENCE
 from tests.histories.driving import Path as OrderPath
 from tests.histories.paths import ONE_BY_ONE, PATHS, SIDE_BY_SIDE
+from tests.histories.paths_outside import OUTSIDE
 from tests.saga.shop import Shop
 
 KEPT_IN: Final = Path(__file__).parent
@@ -42,6 +43,7 @@ async def main(names: list[str]) -> None:
     if unknown:
         sys.exit(f"no such path: {', '.join(sorted(unknown))}; there are {', '.join(PATHS)}")
     wanted = names or list(PATHS)
+    together = {**SIDE_BY_SIDE, **OUTSIDE}
     home = Path(tempfile.mkdtemp(prefix="ordersaga-histories-"))
     home.chmod(0o711)  # noqa: ASYNC240  # where we are root, PostgreSQL runs as another user
     async with LocalStack(
@@ -49,7 +51,7 @@ async def main(names: list[str]) -> None:
     ) as stack:
         gate = asyncio.Semaphore(AT_ONCE)
         await asyncio.gather(
-            *(_record(stack, gate, n, path) for n, path in SIDE_BY_SIDE.items() if n in wanted)
+            *(_record(stack, gate, n, path) for n, path in together.items() if n in wanted)
         )
         for name, path in ONE_BY_ONE.items():
             if name in wanted:
@@ -59,8 +61,8 @@ async def main(names: list[str]) -> None:
 
 async def _record(stack: LocalStack, gate: asyncio.Semaphore, name: str, path: OrderPath) -> None:
     async with gate, Shop(stack) as shop:
-        order_id = await path(shop)
-        history = await _settled_history(stack, order_id)
+        driven = await path(shop)
+        history = await _settled_history(stack, driven)
     events = [_without_the_machine(event) for event in history["events"]]
     # One event a line: a change of a path shows as a change of lines.
     lines = ",\n".join(json.dumps(event, sort_keys=True) for event in events)
@@ -68,10 +70,10 @@ async def _record(stack: LocalStack, gate: asyncio.Semaphore, name: str, path: O
     print(f"{name}: {len(events)} events", flush=True)
 
 
-async def _settled_history(stack: LocalStack, order_id: str) -> Mapping[str, Any]:
+async def _settled_history(stack: LocalStack, driven: str) -> Mapping[str, Any]:
     """Of a workflow that is over or waits: a prefix that ends within a task cannot be replayed."""
     client = await Client.connect(stack.ready.temporal)
-    handle = client.get_workflow_handle(workflow_id(order_id))
+    handle = client.get_workflow_handle(driven if ":" in driven else workflow_id(driven))
     count = 0
     for _ in range(GIVE_UP_AFTER):
         history: Mapping[str, Any] = (await handle.fetch_history()).to_json_dict()
@@ -80,7 +82,7 @@ async def _settled_history(stack: LocalStack, order_id: str) -> Mapping[str, Any
             return history
         count = len(events)
         await asyncio.sleep(SETTLED_AFTER_S)
-    raise TimeoutError(f"{order_id} does not come to rest")
+    raise TimeoutError(f"{driven} does not come to rest")
 
 
 def _without_the_machine(node: Any) -> Any:

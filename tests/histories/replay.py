@@ -19,12 +19,14 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from workflows.order import OrderWorkflow
+from workflows.refund import PaymentNewsWorkflow, RefundWorkflow
+from workflows.return_ import ReturnWorkflow
 
 
 async def main(runner: str, files: list[Path]) -> None:
     logging.disable()  # a failed task is told as a failure below
     replayer = Replayer(
-        workflows=[OrderWorkflow],
+        workflows=[OrderWorkflow, ReturnWorkflow, RefundWorkflow, PaymentNewsWorkflow],
         data_converter=pydantic_data_converter,
         workflow_runner=SandboxedWorkflowRunner()
         if runner == "sandboxed"

@@ -28,20 +28,30 @@ Failures: TypeAlias = Mapping[str, str]
 
 
 def replay(runner: str, files: Sequence[Path], *, code: Path = ROOT) -> Failures:
-    """What failed, by the history's name. In a process that can be killed: a replay may hang."""
-    ended = subprocess.run(
+    """What failed, by the history's name. In a process that can be killed: a replay may hang.
+
+    The engine's own threads can abort the process (seen once in some dozens): then once more.
+    """
+    ended = _replayed(runner, files, code)
+    if ended.returncode < 0:
+        ended = _replayed(runner, files, code)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    failures: Failures = json.loads(
+        ended.stdout.splitlines()[-1]
+    )  # after the engine's own warnings
+    return failures
+
+
+def _replayed(runner: str, files: Sequence[Path], code: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         (sys.executable, "-m", "tests.histories.replay", runner, *map(str, files)),
         cwd=code,
         env={**os.environ, "PYTHONPATH": str(code)},
         capture_output=True,
         text=True,
         timeout=REPLAYED_WITHIN_S,
-        check=True,
+        check=False,
     )
-    failures: Failures = json.loads(
-        ended.stdout.splitlines()[-1]
-    )  # after the engine's own warnings
-    return failures
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +97,10 @@ BREAKING: Final = {
         "capture_declined",
     ),
     "another activity": (
-        "workflows/order.py",
-        "PaymentActivities.refund_payment, ask",
-        "PaymentActivities.undo_payment, ask",
-        "cancel_after_confirm",
+        "workflows/asks.py",
+        "PaymentActivities.refund_payment, RefundStep",
+        "PaymentActivities.undo_payment, RefundStep",
+        "goods_returned",
     ),
     "a skip that tries once more": (
         "workflows/saga.py",

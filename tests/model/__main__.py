@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from tests.model.explore import Result, explore
 from tests.model.plants import (
@@ -15,9 +16,14 @@ from tests.model.plants import (
     CARD_AND_CARD,
     CARD_AND_SLIP,
     CARD_AND_WALLET,
+    CRASH_AND_CANCEL,
+    LETTER_AND_REFUND,
+    LETTERS_AND_CRASH,
     ONE_OF_EACH,
     PLANTS,
+    REFUND_AND_CRASH,
     SLIP,
+    TWO_CRASHES,
     TWO_OF_EACH,
     WALLET,
     WALLET_AND_SLIP,
@@ -25,8 +31,12 @@ from tests.model.plants import (
 from tests.model.state import Budget, Scenario
 
 PROTOCOL = (
-    *((scenario, TWO_OF_EACH) for scenario in (CARD, WALLET, SLIP)),
-    *((s, ONE_OF_EACH) for s in (CARD_AND_SLIP, CARD_AND_WALLET, WALLET_AND_SLIP, CARD_AND_CARD)),
+    *((scenario, TWO_OF_EACH) for scenario in (CARD, WALLET)),
+    *((scenario, REFUND_AND_CRASH) for scenario in (CARD, WALLET)),
+    *((SLIP, budget) for budget in (ONE_OF_EACH, TWO_CRASHES, LETTERS_AND_CRASH)),
+    *((CARD_AND_SLIP, budget) for budget in (CRASH_AND_CANCEL, LETTER_AND_REFUND)),
+    *((s, ONE_OF_EACH) for s in (CARD_AND_WALLET, CARD_AND_CARD)),
+    (WALLET_AND_SLIP, CRASH_AND_CANCEL),
 )
 
 
@@ -48,9 +58,9 @@ def _show(
     began_s = time.monotonic()
     result = explore(scenario, budget, plants)
     took_s = time.monotonic() - began_s
-    trouble = f"{budget.crashes}/{budget.delays}/{budget.cancels}"
+    trouble = "/".join(str(times) for times in asdict(budget).values())
     print(
-        f"{name:26} {' + '.join(scenario.payments):14} {trouble:6} {result.states:9,} states "
+        f"{name:26} {' + '.join(scenario.payments):14} {trouble:10} {result.states:9,} states "
         f"{result.moves:10,} moves {took_s:6.1f} s  {result.violation or 'no violation'}",
         flush=True,
     )

@@ -6,8 +6,9 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tests.model.outside import outside, whole
 from tests.model.remote import attempt, request
-from tests.model.state import Budget, Scenario, State, put
+from tests.model.state import PART, WHOLE, Budget, Scenario, State, put
 from tests.model.workflow import Move, Workflow, delayed, local_step, run_local
 
 CUSTOMER = "the customer cancels"
@@ -92,7 +93,7 @@ def moves(s: State, workflow: Workflow) -> Iterator[Move]:
             yield CUSTOMER, s._replace(cancels=s.cancels - 1, cancel=True, early=early)
         yield from _attempts(s, workflow)
     yield from _arrivals(s, workflow)
-    yield from _others(s)
+    yield from outside(s, workflow.scenario, workflow.plants)
 
 
 def _attempts(s: State, workflow: Workflow) -> Iterator[Move]:
@@ -138,53 +139,48 @@ def _crash(s: State) -> Iterator[Move]:
             )
 
 
-def _others(s: State) -> Iterator[Move]:
-    """Payers and carriers act when they like."""
-    for i, money in enumerate(s.money):
-        if money == "wait":
-            taken = put(s.money, i, "taken")
-            takes = (*s.takes[:i], s.takes[i] + 1, *s.takes[i + 1 :])
-            yield f"the payer pays {i}", s._replace(money=taken, takes=takes)
-            yield f"the payer fails {i}", s._replace(money=put(s.money, i, "declined"))
-    if s.parcel in ("released", "locked"):
-        yield "the carrier picks the parcel up", s._replace(parcel="picked")
-
-
 # --- What must never be --------------------------------------------------------------------------
 
 
 def is_quiet(s: State) -> bool:
-    return s.saved.phase == "end" and not s.late and not s.zombies
+    rows = {*s.part, *s.too_late}
+    is_still = not s.late and not s.zombies and set(s.mail) == {"-"}
+    return s.saved.phase == "end" and is_still and not rows & {"open", "sent"}
 
 
 def what_is_wrong(s: State) -> str | None:
     """The invariant that this state breaks; none, if it is right."""
-    kept = [m == "taken" and not c for m, c in zip(s.money, s.credit, strict=True)]
     if max(s.takes) > 1:
         return "a payment was taken twice"
-    if max(s.credit) > 1:
-        return "store credit was posted twice"
+    for back, money in zip(s.back, s.money, strict=True):
+        if back > (WHOLE if money == "taken" else 0):
+            return "more went back than came"
     if s.on_hand != s.available + s.reserved or not 0 <= s.on_hand <= s.stocked or s.reserved < 0:
         return "stock is not conserved"
-    if s.parcel == "picked" and not all(kept):
+    is_ours = all(whole(s, i) for i in range(len(s.money)))
+    if s.parcel == "picked" and not is_ours:
         return "the parcel is on its way, and its money is not ours"
-    if s.decision == "confirm" and s.parcel not in ("canceled", "dead") and not all(kept):
+    if s.decision == "confirm" and s.parcel not in ("canceled", "dead") and not is_ours:
         return "confirmed and not given back, and not all of the money is ours"
     if s.decision == "confirm" and s.early:
         return "a cancel was stored before the decision, and it says confirm"
-    return _wrong_at_the_end(s, kept) if is_quiet(s) else None
+    return _wrong_at_the_end(s, is_ours=is_ours) if is_quiet(s) else None
 
 
-def _wrong_at_the_end(s: State, kept: list[bool]) -> str | None:
+def _wrong_at_the_end(s: State, *, is_ours: bool) -> str | None:
     how = s.saved.detail
     if how == "done":
         if s.promised:
             return "a cancel was granted, and the order completed"
         is_sold = s.on_hand == s.stocked - 1 and not s.reserved
-        return None if is_sold and all(kept) else "completed, and not all of it"
+        refunded = tuple(PART if row == "done" else 0 for row in s.part)
+        is_all = is_sold and is_ours and s.back == refunded
+        return None if is_all else "completed, and not all of it"
+    if how == "undone" and s.expired and all(s.in_time):
+        return "paid in time, and undone because nobody paid"
     if s.on_hand != s.stocked or s.reserved:
         return f"{how}, and the stock is not back"
-    if any(kept):
+    if any(m == "taken" and b < WHOLE for m, b in zip(s.money, s.back, strict=True)):
         return f"{how}, and money is still kept"
     if "held" in s.money:
         return f"{how}, and money is still held"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.model.state import State
+from tests.model.state import PART, WHOLE, State, put
 
 
 def hold(s: State, plants: frozenset[str]) -> tuple[State, str]:
@@ -33,9 +33,35 @@ def decide(s: State, intent: str, plants: frozenset[str]) -> tuple[State, str]:
     return s._replace(cancel=False, promised=s.promised or s.cancel), intent
 
 
-def open_reversal(s: State) -> State:
-    """The parcel's yes, written down: whoever asked for a cancel is told that it is granted."""
+def open_reversal(s: State, plants: frozenset[str] = frozenset()) -> State:
+    """The parcel's yes, written down, and what is left to give back of each payment. Whoever asked for
+    a cancel is told that it is granted."""
+    s = grant(s)
+    if "open" in s.rest or "sent" in s.rest or "done" in s.rest:
+        return s  # opened before: what is to do is written down once
+    left = tuple(
+        WHOLE if row == "-" or "allocate-without-lock" in plants else WHOLE - PART for row in s.part
+    )
+    return s._replace(rest=("open",) * len(s.part), left=left)
+
+
+def grant(s: State) -> State:
     return s._replace(cancel=False, promised=s.promised or s.cancel)
+
+
+def ask_refund(s: State, i: int) -> State:
+    """An operator gives some of it back. Nobody reverses it yet: then all of it goes back anyway."""
+    return s._replace(part=put(s.part, i, "open"), refunds=s.refunds - 1)
+
+
+def examine(s: State, i: int, plants: frozenset[str]) -> State:
+    """Something was heard of a payment that nobody waits for. Until its undo is done, that finds it."""
+    is_late = s.money[i] == "taken" and s.decision == "undo" and s.fences[i] == "undone"
+    is_new = s.too_late[i] == "-" and s.back[i] < WHOLE
+    is_owed = is_late and (is_new or "late-again" in plants)
+    if is_owed and "keep-late-money" not in plants:
+        return s._replace(too_late=put(s.too_late, i, "open"))
+    return s
 
 
 def restock(s: State, plants: frozenset[str]) -> State:

@@ -20,6 +20,12 @@ ONE_CANCEL: Final = Budget(crashes=0, delays=0, cancels=1)
 ONE_DELAY: Final = Budget(crashes=0, delays=1, cancels=0)
 ONE_CRASH: Final = Budget(crashes=1, delays=0, cancels=0)
 CRASH_AND_CANCEL: Final = Budget(crashes=1, delays=0, cancels=1)
+ONE_LETTER: Final = Budget(crashes=0, delays=0, cancels=0, letters=1)
+ONE_REFUND: Final = Budget(crashes=0, delays=0, cancels=1, refunds=1)
+LETTER_AND_REFUND: Final = Budget(crashes=0, delays=0, cancels=1, letters=1, refunds=1)
+LETTERS_AND_CRASH: Final = Budget(crashes=1, delays=0, cancels=1, letters=2, refunds=1)
+REFUND_AND_CRASH: Final = Budget(crashes=1, delays=1, cancels=1, refunds=1)
+TWO_CRASHES: Final = Budget(crashes=2, delays=1, cancels=1)
 ONE_OF_EACH: Final = Budget(crashes=1, delays=1, cancels=1)
 TWO_OF_EACH: Final = Budget(crashes=2, delays=2, cancels=2)
 
@@ -72,6 +78,29 @@ PLANTS: Final = (
         NO_TROUBLE,
     ),
     Plant("credit-again", "store credit is posted as often as its step runs", SLIP, NO_TROUBLE),
+    Plant("believe-a-message", "a slip counts as paid when somebody says so", SLIP, ONE_LETTER),
+    Plant("no-last-look", "nobody looks at a slip at its deadline", SLIP, ONE_LETTER),
+    Plant(
+        "wait-for-the-message-alone",
+        "a slip is waited for until somebody says that it is paid",
+        SLIP,
+        ONE_LETTER,
+    ),
+    Plant("keep-late-money", "money that comes when its order is over is kept", SLIP, NO_TROUBLE),
+    Plant("late-again", "late money goes back as often as it is told", SLIP, ONE_LETTER),
+    Plant(
+        "examine-while-undoing",
+        "what is heard during an undo is looked at before the undo is done, and forgotten",
+        SLIP,
+        NO_TROUBLE,
+    ),
+    Plant(
+        "allocate-without-lock",
+        "a reversal gives back all of it, whatever an operator gave back at that moment",
+        CARD,
+        ONE_REFUND,
+    ),
+    Plant("refund-again", "a refund whose answer is lost is asked for again", CARD, ONE_REFUND),
     Plant(
         "undo-first-payment-only",
         "of a split tender only one payment is undone",

@@ -6,9 +6,11 @@ Everything goes by id or by key: what is dead stays dead, what is done is not do
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from tests.model.state import PARCEL, Op, Scenario, State, count, put
+from tests.model.state import PARCEL, WHOLE, Op, Scenario, State, add, put, send_back
+
+Row = Literal["part", "rest", "too_late"]
 
 
 class Outcome(NamedTuple):
@@ -23,19 +25,18 @@ def attempt(s: State, op: Op, scenario: Scenario, plants: frozenset[str]) -> Ite
     """One attempt of an activity, from its fence to what it writes down."""
     verb, i = op
     if verb in ("ask", "book"):
-        if s.fences[i] in ("undoing", "undone"):
+        if s.fences[i] not in ("-", "held"):
             yield Outcome("n", s, s)
             return
         begun = s._replace(fences=put(s.fences, i, "held"))
         for answer, after in request(begun, op, scenario, plants):
             yield Outcome(answer, after, after)
     elif verb == "payer":
-        if s.money[i] != "wait":
-            yield Outcome("y" if s.money[i] == "taken" else "n", s, s)
+        yield Outcome({"taken": "y", "wait": "w"}.get(s.money[i], "n"), s, s)
     elif verb == "undo":
         yield from _undo_payment(s, i, scenario, plants)
     elif verb == "refund":
-        yield from _give_back(s, s, i, scenario, plants)
+        yield from give_back(s, "rest", i, s.left[i], scenario, plants)
     elif verb == "cancel":
         yield from _cancel_parcel(s, scenario, plants)
     else:
@@ -94,7 +95,7 @@ def _capture(s: State, i: int, plants: frozenset[str]) -> Iterator[tuple[str, St
 
 
 def _taken(s: State, i: int) -> State:
-    return s._replace(money=put(s.money, i, "taken"), takes=count(s.takes, i))
+    return s._replace(money=put(s.money, i, "taken"), takes=add(s.takes, i, most=2))
 
 
 def _undo_payment(
@@ -111,27 +112,62 @@ def _undo_payment(
         return
     begun = s._replace(fences=put(s.fences, i, "undoing"))
     done = s._replace(fences=put(s.fences, i, "undone"))
-    if s.money[i] == "taken":
-        yield from _give_back(begun, done, i, scenario, plants)
-        return
-    leaves_slip = s.money[i] == "wait" and "slip-left-open" in plants
-    money = s.money if leaves_slip or s.money[i] == "refunded" else put(s.money, i, "canceled")
-    yield Outcome("y", done._replace(money=money), begun._replace(money=money))
+    is_slip = scenario.payments[i] == "slip"
+    if s.fences[i] == "canceling":  # a bank may have taken the slip since the provider said so
+        yield Outcome("y", done, begun)
+    elif s.money[i] == "taken":
+        yield from _undo_taken(begun, done, i, plants, is_slip=is_slip)
+    elif s.money[i] in ("wait", "void"):
+        money = s.money if "slip-left-open" in plants else put(s.money, i, "void")
+        canceled = s._replace(money=money, fences=put(s.fences, i, "canceling"))
+        yield Outcome("running", canceled, begun._replace(money=money))
+    else:
+        money = put(s.money, i, "canceled")
+        yield Outcome("y", done._replace(money=money), begun._replace(money=money))
 
 
-def _give_back(
-    begun: State, done: State, i: int, scenario: Scenario, plants: frozenset[str]
+def _undo_taken(
+    begun: State, done: State, i: int, plants: frozenset[str], *, is_slip: bool
 ) -> Iterator[Outcome]:
     """A refund at the provider; or store credit, in the transaction that says it is done."""
-    if begun.money[i] != "taken":
-        yield Outcome("y", done, begun)
-    elif scenario.payments[i] != "slip":
-        money = put(begun.money, i, "refunded")
-        yield Outcome("y", done._replace(money=money), begun._replace(money=money))
-    elif "slip-refunded" in plants or (begun.credit[i] and "credit-again" not in plants):
+    is_back = begun.back[i] > 0 and not (is_slip and "credit-again" in plants)
+    if is_back or (is_slip and "slip-refunded" in plants):
         yield Outcome("y", done, begun)
     else:
-        yield Outcome("y", done._replace(credit=count(begun.credit, i)), begun)
+        unwritten = begun if is_slip else send_back(begun, i, WHOLE)
+        yield Outcome("y", send_back(done, i, WHOLE), unwritten)
+
+
+def give_back(
+    s: State, row: Row, i: int, units: int, scenario: Scenario, plants: frozenset[str]
+) -> Iterator[Outcome]:
+    """What a row of refunds says, by its own key: looked for before it is asked again."""
+    is_slip = scenario.payments[i] == "slip"
+    word = row_of(s, row, i)
+    done = _with_row(s, row, i, "done")
+    if word == "done":
+        again = is_slip and "credit-again" in plants
+        yield Outcome("y", send_back(s, i, units) if again else s, s)
+    elif is_slip:
+        after = done if "slip-refunded" in plants else send_back(done, i, units)
+        yield Outcome("y", after, s)
+    elif word == "sent" and "refund-again" not in plants:
+        yield Outcome("y", done, s)
+    else:
+        sent = send_back(_with_row(s, row, i, "sent"), i, units)
+        yield Outcome("y", send_back(done, i, units), sent)
+
+
+def row_of(s: State, row: Row, i: int) -> str:
+    return {"part": s.part, "rest": s.rest, "too_late": s.too_late}[row][i]
+
+
+def _with_row(s: State, row: Row, i: int, word: str) -> State:
+    if row == "part":
+        return s._replace(part=put(s.part, i, word))
+    if row == "rest":
+        return s._replace(rest=put(s.rest, i, word))
+    return s._replace(too_late=put(s.too_late, i, word))
 
 
 def _cancel_parcel(s: State, scenario: Scenario, plants: frozenset[str]) -> Iterator[Outcome]:

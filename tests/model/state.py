@@ -7,15 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 Op = tuple[str, int]  # (verb, payment's number; PARCEL for the parcel's)
 PARCEL: Final = -1
 
-# Provider: new · wait (a slip, issued and unpaid) · held · taken · declined · canceled · refunded
+# Provider: new · wait (a slip, issued and unpaid) · held · taken · declined · canceled
+#           void (a slip that was canceled, and that a bank may take all the same)
 # Carrier: none · booked · released · locked (its no to a cancel is final) · picked · canceled · dead
 # The fence of a remote step: - · held · undoing (both rows are there) · undone
-# An activity's answer: - (never asked) · running · y · n · ? (given up without an answer)
+#                             canceling (undoing, and the slip is canceled, which is not written down yet)
+# A refund's row: - · open · sent (its provider has it, our tables do not know) · done
+# An activity's answer: - (never asked) · waiting (for a payer) · running · y · n · w (still waits)
+#                       ? (given up without an answer)
+WHOLE: Final = 2  # what each payment is worth, in units
+PART: Final = 1  # what an operator may give back of it
 
 
 class Point(NamedTuple):
@@ -41,7 +47,11 @@ class State(NamedTuple):
     available: int
     reserved: int
     fences: tuple[str, ...]  # of each payment, and the parcel last
-    credit: tuple[int, ...]  # how often store credit was posted for a payment
+    back: tuple[int, ...]  # how much of each payment went back: to its payer, or as store credit
+    part: tuple[str, ...]  # the row of an operator's refund
+    rest: tuple[str, ...]  # the row of the reversal …
+    left: tuple[int, ...]  # … and what was left when it was opened
+    too_late: tuple[str, ...]  # the row of money that came when its order was over
     cancel: bool  # stored, and not answered
     early: bool  # stored before the decision
     promised: bool  # a cancel was answered with yes
@@ -51,10 +61,18 @@ class State(NamedTuple):
     at: Point
     late: tuple[tuple[str, Op], ...]
     zombies: tuple[str, ...]
+    # messages
+    mail: tuple[str, ...]  # about each payment, on its way: - · in time · late
+    told: tuple[bool, ...]  # heard by the workflow, and not looked at yet
+    in_time: tuple[bool, ...]  # paid before its deadline, or without one
+    is_last_look: bool  # the payers' deadline has passed
+    expired: bool  # undone because of that
     # what may yet go wrong
     crashes: int
     delays: int
     cancels: int
+    letters: int  # messages that are lost, come twice, or say what is not so
+    refunds: int  # that an operator asks for
     stocked: int  # units at the beginning
 
 
@@ -65,6 +83,8 @@ class Budget:
     crashes: int
     delays: int
     cancels: int
+    letters: int = 0
+    refunds: int = 0
 
 
 @dataclass(frozen=True)
@@ -115,7 +135,11 @@ class Scenario:
                 available=units,
                 reserved=0,
                 fences=("-",) * (count + 1),
-                credit=(0,) * count,
+                back=(0,) * count,
+                part=("-",) * count,
+                rest=("-",) * count,
+                left=(0,) * count,
+                too_late=("-",) * count,
                 cancel=False,
                 early=False,
                 promised=False,
@@ -124,21 +148,36 @@ class Scenario:
                 at=Point("hold"),
                 late=(),
                 zombies=(),
+                mail=("-",) * count,
+                told=(False,) * count,
+                in_time=tuple(kind != "slip" for kind in self.payments),
+                is_last_look=False,
+                expired=False,
                 crashes=budget.crashes,
                 delays=budget.delays,
                 cancels=budget.cancels,
+                letters=budget.letters,
+                refunds=budget.refunds,
                 stocked=units,
             )
             for units in (1, 0)
         ]
 
 
-def put(values: tuple[str, ...], place: int, value: str) -> tuple[str, ...]:
+T = TypeVar("T")
+
+
+def put(values: tuple[T, ...], place: int, value: T) -> tuple[T, ...]:
     """The same with one of them changed; -1 is the last."""
     place %= len(values)
     return (*values[:place], value, *values[place + 1 :])
 
 
-def count(values: tuple[int, ...], place: int, *, most: int = 2) -> tuple[int, ...]:
-    """One more in that place; twice is as bad as more often."""
-    return (*values[:place], min(most, values[place] + 1), *values[place + 1 :])
+def add(values: tuple[int, ...], place: int, units: int = 1, *, most: int) -> tuple[int, ...]:
+    """More in that place; more than `most` is as bad as that."""
+    return put(values, place, min(most, values[place] + units))
+
+
+def send_back(s: State, i: int, units: int) -> State:
+    """To its payer, or as store credit. More than came is as bad as twice that."""
+    return s._replace(back=add(s.back, i, units, most=WHOLE + 1))

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from adapters.postgres.pool import Pool, connect_pool
 from cli.stack.ready import Ready
-from tests.model.machine import ShopMachine
+from tests.model.machine_outside import OutsideMachine
 
 POOL_SIZE = 4  # connections: three duplicates at once, and one to spare
 LARGE_TIMEOUT_S = 900
@@ -42,7 +42,7 @@ def line(database: Ready) -> Iterator[tuple[asyncio.AbstractEventLoop, Pool]]:
 def machine_on(loop: asyncio.AbstractEventLoop, pool: Pool) -> type[RuleBasedStateMachine]:
     """hypothesis makes the machines itself, one for each day."""
 
-    class Here(ShopMachine):
+    class Here(OutsideMachine):
         def __init__(self) -> None:
             super().__init__(loop, pool)
 

@@ -27,7 +27,7 @@ def run_local(s: State, step: str, plants: frozenset[str]) -> tuple[State, str]:
     if step == "hold":
         return own_site.hold(s, plants)
     if step == "open":
-        return own_site.open_reversal(s), ""
+        return own_site.open_reversal(s, plants), ""
     if step == "restock":
         return own_site.restock(s, plants), ""
     return own_site.decide(s, step, plants)
@@ -51,12 +51,21 @@ class Workflow:
         if step:
             after, result = run_local(s, step, self.plants)
             yield from self._after_local(after, step, result)
+        elif s.at.phase == "stage" and self.stages[s.at.stage][0][0] == "payer":
+            yield from self._while_payers_think(s)
         elif s.at.phase == "stage":
             yield from self._in_stage(s)
         else:
             yield from getattr(self, f"_in_{s.at.phase}")(s)
         if s.at != s.saved and s.at.phase == "end":
-            yield "the workflow's task completes", s._replace(saved=s.at)
+            yield "the workflow's task completes", self._ended(s)
+
+    def _ended(self, s: State) -> State:
+        """What was heard until then is looked at."""
+        for i, is_told in enumerate(s.told):
+            if is_told:
+                s = own_site.examine(s, i, self.plants)
+        return s._replace(saved=s.at, told=(False,) * len(s.told))
 
     def _is_skipped(self, op: Op) -> bool:
         """Stages that a planted mistake leaves out."""
@@ -70,10 +79,13 @@ class Workflow:
 
     def _asking(self, s: State, ops: Sequence[Op], at: Point) -> State:
         """Asks for these; what is asked is durable, and so is where the workflow was."""
+        return self._setting(s, ops, "running")._replace(at=at, saved=at)
+
+    def _setting(self, s: State, ops: Sequence[Op], answer: str) -> State:
         answers = s.answers
         for op in ops:
-            answers = put(answers, self.scenario.place[op], "running")
-        return s._replace(answers=answers, at=at, saved=at)
+            answers = put(answers, self.scenario.place[op], answer)
+        return s._replace(answers=answers)
 
     def _giving_up(self, s: State, ops: Sequence[Op]) -> Iterator[State]:
         """Stops what is not answered yet. An attempt under way may still arrive."""
@@ -106,17 +118,65 @@ class Workflow:
         stage = self.stages[s.at.stage]
         answers = [self.answer(s, op) for op in stage]
         if all(answer == "y" for answer in answers):
-            following = s.at.stage + 1
-            if following < len(self.stages):
-                there = Point("stage", stage=following)
-                yield "all yes: goes on", self._asking(s, self.stages[following], there)
-            else:
-                yield "all yes: decides", s._replace(at=Point("decide", "confirm"))
-        why = "a no" if "n" in answers else "deadline or cancel"
+            yield self._next_stage(s)
+        yield from self._undoing(s, "a no" if "n" in answers else "deadline or cancel")
+
+    def _next_stage(self, s: State) -> Move:
+        following = s.at.stage + 1
+        if following == len(self.stages):
+            return "all yes: decides", s._replace(at=Point("decide", "confirm"))
+        there, ops = Point("stage", stage=following), self.stages[following]
+        if ops[0][0] == "payer":
+            return "waits for payers", self._setting(s, ops, "waiting")._replace(
+                at=there, saved=there
+            )
+        return "all yes: goes on", self._asking(s, ops, there)
+
+    def _undoing(self, s: State, why: str) -> Iterator[Move]:
+        stage = self.stages[s.at.stage]
+        is_asking = any(self.answer(s, op) == "running" for op in stage)
         for given_up in self._giving_up(s, stage):
             there = Point("decide", "undo")
-            saved = there if "running" in answers else s.saved
+            saved = there if is_asking else s.saved
             yield f"{why}: undoes", given_up._replace(at=there, saved=saved)
+
+    # --- Slow money: no polling ------------------------------------------------------------------------
+
+    def _while_payers_think(self, s: State) -> Iterator[Move]:
+        """Wakes when it is told, and at the deadline; then the provider is asked."""
+        stage = self.stages[s.at.stage]
+        answers = [self.answer(s, op) for op in stage]
+        waiting = [op for op in stage if self.answer(s, op) in ("waiting", "w")]
+        if all(answer == "y" for answer in answers):
+            yield self._next_stage(s)
+            return
+        if "n" in answers or s.cancel:
+            yield from self._undoing(s, "a no, or a cancel")
+        if "running" in answers:
+            yield from self._undoing(s, "the provider is away")
+        elif waiting and s.is_last_look:
+            yield from self._undoing(s._replace(expired=True), "nobody paid in time")
+        elif waiting:
+            yield from self._told(s, waiting)
+            yield from self._at_deadline(s, waiting)
+
+    def _told(self, s: State, waiting: Sequence[Op]) -> Iterator[Move]:
+        for op in waiting:
+            if s.told[op[1]]:
+                heard = s._replace(told=put(s.told, op[1], False))
+                if "believe-a-message" in self.plants:
+                    yield f"believes that {op[1]} is paid", self._setting(heard, [op], "y")
+                else:
+                    yield f"was told of {op[1]}: asks", self._asking(heard, [op], s.at)
+
+    def _at_deadline(self, s: State, waiting: Sequence[Op]) -> Iterator[Move]:
+        if "wait-for-the-message-alone" in self.plants:
+            return
+        over = s._replace(is_last_look=True)
+        if "no-last-look" in self.plants:
+            yield from self._undoing(over._replace(expired=True), "the deadline")
+        else:
+            yield "the deadline: looks a last time", self._asking(over, waiting, s.at)
 
     # --- Undo --------------------------------------------------------------------------------------
 
@@ -171,7 +231,7 @@ class Workflow:
     def _in_calling(self, s: State) -> Iterator[Move]:
         answer = self.answer(s, CANCEL)
         if "promise-before-the-parcel" in self.plants and s.cancel:
-            yield "grants the cancel", own_site.open_reversal(s)
+            yield "grants the cancel", own_site.grant(s)
         if answer == "y" or (answer == "n" and "reverse-anyway" in self.plants):
             for given_up in self._giving_up(s, [RELEASE]):
                 yield "the parcel will not come", given_up._replace(at=Point("open"))

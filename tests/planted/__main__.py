@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.planted.bugs import BUGS, Bug
+from tests.planted.bugs import BUGS
+from tests.planted.kinds import Bug
 from tests.planted.scratch import DoesNotApply, Scratch
 
 TESTS_FAILED: Final = 1  # pytest's exit code; 2 and more mean that it could not run them

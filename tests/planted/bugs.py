@@ -6,27 +6,10 @@ moves on, a patch that no longer applies is an error of this list.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-
-@dataclass(frozen=True)
-class Edit:
-    """`old` becomes `new` in the file at `path`."""
-
-    path: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True)
-class Bug:
-    """A mistake somebody could make, and the quickest test that finds it."""
-
-    name: str
-    edits: tuple[Edit, ...]
-    caught_by: str
-
+from tests.planted.bugs_outside import OUTSIDE
+from tests.planted.kinds import Bug, Edit, bug
 
 FENCE: Final = "adapters/postgres/fence.py"
 FENCE_SQL: Final = "adapters/postgres/queries/fence.sql"
@@ -34,7 +17,10 @@ HISTORY_SQL: Final = "adapters/postgres/queries/history.sql"
 SAGA_SQL: Final = "adapters/postgres/queries/saga.sql"
 STOCK_SQL: Final = "adapters/postgres/queries/stock.sql"
 LEDGER: Final = "adapters/postgres/ledger.py"
-OWN_SITE: Final = "adapters/postgres/own_site.py"
+DECISION: Final = "adapters/postgres/decision.py"
+REVERSAL: Final = "adapters/postgres/reversal.py"
+TRACKING: Final = "adapters/postgres/tracking.py"
+ANSWERS: Final = "adapters/postgres/provider_answers.py"
 RECORDS: Final = "adapters/postgres/records.py"
 ORDER: Final = "workflows/order.py"
 SAGA: Final = "workflows/saga.py"
@@ -48,11 +34,6 @@ TEST_PAYMENTS: Final = "tests/postgres/test_records_of_payments.py"
 EVERY_YES: Final = f"{TEST_YES}::test_a_confirm_without_every_yes_becomes_an_undo"
 OMICRON: Final = "tests/conformance/test_omicrons_three.py"
 FAIL_EVERY_STEP: Final = f"{OMICRON}::test_fail_every_step_in_turn_and_leave_a_clean_slate"
-
-
-def bug(name: str, path: str, old: str, new: str, *, caught_by: str) -> Bug:
-    """A bug of one edit."""
-    return Bug(name, (Edit(path, old, new),), caught_by)
 
 
 THE_FENCE: Final = (
@@ -104,36 +85,36 @@ THE_FENCE: Final = (
 THE_DECISION: Final = (
     bug(
         "drop the decision row: each run acts on its own choice",
-        OWN_SITE,
-        "            if not await _write_decision(connection, order, objection):",
-        "            if not await _write_decision(connection, order, objection) and False:",
+        DECISION,
+        "    if not await _write(connection, order, objection):",
+        "    if not await _write(connection, order, objection) and False:",
         caught_by=f"{TEST_DECIDE}"
         "::test_a_decision_made_again_is_the_stored_one_and_changes_nothing",
     ),
     bug(
         "ignore a stored cancel",
-        OWN_SITE,
-        "                objection = CANCEL_ASKED if order.cancel_requested else _lacking(order)",
-        "                objection = _lacking(order)",
+        DECISION,
+        "    if order.cancel_requested:\n        return CANCEL_ASKED\n",
+        "",
         caught_by=f"{TEST_DECIDE}::test_a_stored_cancel_turns_a_confirm_into_an_undo",
     ),
     bug(
         "capture after decide: a hold is enough to confirm",
-        OWN_SITE,
+        DECISION,
         "        is_ours = payment.id in own_ids\n",
         "        is_ours = payment.id in own_ids or payment.status == PaymentStatus.AUTHORIZED\n",
         caught_by=f"{EVERY_YES}[card_held_and_not_captured]",
     ),
     bug(
         "confirm without the parcel's yes",
-        OWN_SITE,
+        DECISION,
         "    if order.state.fulfillment_status != FulfillmentStatus.BOOKED:\n        return Refusal",
         "    if False:\n        return Refusal",
         caught_by=f"{EVERY_YES}[carrier_has_not_booked]",
     ),
     bug(
         "forget to compare what is paid with the total",
-        OWN_SITE,
+        DECISION,
         "    if sum(p.amount for p in order.state.payments) != order.total:",
         "    if False:",
         caught_by=f"{EVERY_YES}[payments_of_less_than_the_total]",
@@ -184,26 +165,20 @@ STOCK_AND_LEDGER: Final = (
         "restock without a fence, whatever became of the goods",
         (
             Edit(
-                OWN_SITE,
-                "            if not (await fence.begin_holds(connection, order_id, steps)).fresh:",
-                "            if False:",
+                REVERSAL,
+                "    if status in FINAL:\n        return standing_of(order)\n    why = _why(order)",
+                "    why = _why(order)",
             ),
-            Edit(
-                OWN_SITE,
-                "            if order.state.status in GIVEN_BACK:\n"
-                "                return _standing(order)\n"
-                "            if fence.is_barred(keys.RESTOCK, order.state.status):",
-                "            if False:",
-            ),
+            Edit(REVERSAL, "    if not is_open or why is None:", "    if why is None:"),
         ),
         caught_by="tests/postgres/test_reversal.py"
         "::test_a_reversal_done_again_gives_nothing_back_twice",
     ),
     bug(
         "an undo keeps the goods reserved",
-        OWN_SITE,
-        "        happenings = [*await stock.release(connection, order)]\n",
-        "        happenings = []\n",
+        DECISION,
+        "*await stock.release(connection, order)]\n",
+        "]\n",
         caught_by=f"{TEST_STOCK}::test_units_are_reserved_then_given_back",
     ),
     bug(
@@ -219,7 +194,7 @@ STOCK_AND_LEDGER: Final = (
 MONEY_OF_OTHERS: Final = (
     bug(
         "refund twice: what was given back is given back again",
-        RECORDS,
+        ANSWERS,
         "    if payment.status in (PaymentStatus.REFUNDED, PaymentStatus.VOIDED):",
         "    if payment.status == PaymentStatus.VOIDED:",
         caught_by=f"{TEST_BACK}::test_taken_money_given_back_twice_is_refunded_once",
@@ -233,32 +208,32 @@ MONEY_OF_OTHERS: Final = (
     ),
     bug(
         "trust a hint: a payment that waits for its payer counts as a yes",
-        RECORDS,
+        ANSWERS,
         '            return Vote(step.name, "waiting", answer.reference)',
         "            return Vote.yes(step.name, answer.reference)",
         caught_by=f"{TEST_PAYMENTS}::test_a_payment_that_waits_for_its_payer_is_asked_after_again",
     ),
     bug(
         "forget to compare the amount that the provider speaks of",
-        "adapters/stripe.py",
+        "adapters/stripe/answers.py",
         "    if asked != answered or state is None:",
         "    if asked[1:] != answered[1:] or state is None:",
         caught_by="tests/conformance/test_bad_replies.py"
         "::test_participants_reply_is_of_the_wrong_amount_or_payment_once"
-        "[/confirm-wrong_amount]",
+        "[/capture-wrong_amount]",
     ),
     bug(
         "money that came although the provider had said no is kept",
-        RECORDS,
-        "_NOT_KNOWN_TAKEN = (*_NOT_TAKEN, PaymentStatus.FAILED)",
-        "_NOT_KNOWN_TAKEN = _NOT_TAKEN",
+        ANSWERS,
+        "NOT_KNOWN_TAKEN: Final = NOT_TAKEN | {PaymentStatus.FAILED}",
+        "NOT_KNOWN_TAKEN: Final = NOT_TAKEN",
         caught_by=f"{TEST_BACK}::test_money_that_came_after_a_no_is_told_as_taken_and_given_back",
     ),
     bug(
         "undo a slip as if it could be refunded",
         "activities/payment.py",
-        "        if METHODS[request.method].refundable:",
-        "        if True:",
+        "        if not METHODS[request.method].refundable:",
+        "        if False:",
         caught_by="tests/saga/test_cancel.py"
         "::test_a_paid_slip_goes_back_as_store_credit_for_it_has_no_refund",
     ),
@@ -303,12 +278,20 @@ THE_SAGA: Final = (
     bug(
         "refund before asking the parcel",
         ORDER,
-        "            refusal = await self._cancel_parcel()\n",
-        "            await self._saga.insist_on_all(self._refund(p) for p in self._remote_payments)\n"
-        "            refusal = await self._cancel_parcel()\n",
+        "        refusal = None if self._is_ours else await self._cancel_parcel()\n",
+        "        opened = await self._open_reversal(why)\n"
+        "        await self._saga.insist_on_all(self._asks.refund(r) for r in opened.refunds)\n"
+        "        refusal = None if self._is_ours else await self._cancel_parcel()\n",
         caught_by="tests/saga/test_cancel.py"
         "::test_a_parcel_on_its_way_refuses_the_cancel_and_the_order_stands",
     ),
 )
 
-BUGS: Final = (*THE_FENCE, *THE_DECISION, *STOCK_AND_LEDGER, *MONEY_OF_OTHERS, *THE_SAGA)
+BUGS: Final = (
+    *THE_FENCE,
+    *THE_DECISION,
+    *STOCK_AND_LEDGER,
+    *MONEY_OF_OTHERS,
+    *THE_SAGA,
+    *OUTSIDE,
+)

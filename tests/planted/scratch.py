@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.planted.bugs import Bug, Edit
+from tests.planted.kinds import Bug, Edit
 
 ROOT: Final = Path(__file__).parents[2]
 ROOMS: Final = (

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.planted.bugs import BUGS, Bug, Edit
+from tests.planted.bugs import BUGS
+from tests.planted.kinds import Bug, Edit
 from tests.planted.scratch import ROOT, DoesNotApply, check
 
 FEWEST_BUGS = 20  # what is promised

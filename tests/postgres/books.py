@@ -29,6 +29,7 @@ async def assert_books_are_true(merchant: Merchant) -> None:
                 "select * from payments where order_id = $1 order by position", order["id"]
             )
             await _assert_history_is_true(connection, order, payments)
+            await _assert_refunds_are_true(connection, order, payments)
             await _assert_decision_is_kept(connection, order, payments)
         await _assert_stock_is_true(connection, merchant)
         await _assert_ledger_is_true(connection, merchant)
@@ -42,6 +43,14 @@ async def everything_of(merchant: Merchant, order: NewOrder) -> list[object]:
             for statement, argument in (
                 ("select * from orders where id = $1", order.id),
                 ("select * from payments where order_id = $1 order by id", order.id),
+                ("select * from shipments where order_id = $1", order.id),
+                ("select * from refunds where order_id = $1 order by id", order.id),
+                ("select * from returns where order_id = $1 order by id", order.id),
+                (
+                    "select e.* from tracking_events e join shipments s on s.id = e.shipment_id "
+                    "where s.order_id = $1 order by event_id",
+                    order.id,
+                ),
                 ("select * from reservations where order_id = $1 order by sku", order.id),
                 ("select * from fence where order_id = $1 order by step, op", order.id),
                 ("select * from order_events where order_id = $1 order by sequence", order.id),
@@ -74,14 +83,30 @@ async def _assert_history_is_true(connection: Connection, order: Row, payments: 
             fact.to_state,
         )
     for column in (
-        *("status", "payment_status", "fulfillment_status", "failure", "attention", "version"),
-        *("paid_at", "confirmed_at", "shipped_at", "delivered_at", "completed_at"),
+        *("status", "payment_status", "fulfillment_status", "failure", "attention", "hold"),
+        *("version", "paid_at", "confirmed_at", "shipped_at", "delivered_at", "received_at"),
+        "completed_at",
     ):
         assert getattr(state, column) == order[column], f"{column} of {order['id']}"
     sums = ("id", "amount", "status", "captured", "refunded", "failure_code")
     assert [tuple(getattr(p, name) for name in sums) for p in state.payments] == [
         tuple(p[name] for name in sums) for p in payments
     ]
+    returns = await connection.fetch(
+        "select id, status from returns where order_id = $1 order by id", order["id"]
+    )
+    assert sorted((r.id, r.status) for r in state.returns) == [tuple(row) for row in returns]
+
+
+async def _assert_refunds_are_true(connection: Connection, order: Row, payments: list[Row]) -> None:
+    """No more is on its way back than was taken, and what is told to be back is."""
+    for payment in payments:
+        rows = await connection.fetch("select * from refunds where payment_id = $1", payment["id"])
+        assert {row["order_id"] for row in rows} <= {order["id"]}
+        assert sum(row["amount"] for row in rows) <= payment["captured"]
+        if rows:
+            done = sum(row["amount"] for row in rows if row["refunded_at"])
+            assert payment["refunded"] == done
 
 
 async def _assert_decision_is_kept(connection: Connection, order: Row, payments: list[Row]) -> None:
@@ -93,18 +118,25 @@ async def _assert_decision_is_kept(connection: Connection, order: Row, payments:
         "select state from reservations where order_id = $1", order["id"]
     )
     states = {row["state"] for row in stock}
+    refunds = await connection.fetch("select * from refunds where order_id = $1", order["id"])
+    is_open = any(row["refunded_at"] is None for row in refunds)
+    is_lost = (order["failure"] or {}).get("code") == "parcel_lost"
     if order["status"] == "pending":
         assert verdict is None
         assert states <= {"reserved"}
     elif order["status"] in SOLD:
         assert verdict == "confirm"
-        assert states == {"committed"}
-        assert sum(p["captured"] - p["refunded"] for p in payments) >= order["total"]
+        assert states <= {"committed", "restocked"}
+        given_back = sum(row["amount"] for row in refunds if row["refunded_at"])
+        kept = sum(p["captured"] - p["refunded"] for p in payments)
+        assert kept + given_back >= order["total"]
     elif order["status"] in OVER_AND_BACK:
         assert verdict is not None
-        assert states <= ({"restocked"} if verdict == "confirm" else {"released"})
-        assert all(p["captured"] == p["refunded"] for p in payments)
-        assert {p["status"] for p in payments} <= {"voided", "failed", "refunded"}
+        after_confirm = {"committed"} if is_lost else {"restocked"}
+        assert states <= (after_confirm if verdict == "confirm" else {"released"})
+        if not is_open:
+            assert all(p["captured"] == p["refunded"] for p in payments)
+            assert {p["status"] for p in payments} <= {"voided", "failed", "refunded"}
     else:
         assert order["status"] == "compensating"
         assert verdict is not None
@@ -120,7 +152,8 @@ async def _assert_stock_is_true(connection: Connection, merchant: Merchant) -> N
         )
         units = await connection.fetchrow(
             "select coalesce(sum(quantity) filter (where state = 'reserved'), 0) as reserved, "
-            "       coalesce(sum(quantity) filter (where state = 'committed'), 0) as sold "
+            "       coalesce(sum(quantity - restocked) "
+            "                filter (where state in ('committed', 'restocked')), 0) as sold "
             "from reservations where tenant = $1 and sku = $2",
             *(merchant.tenant, sku),
         )

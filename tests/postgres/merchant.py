@@ -10,36 +10,47 @@ from datetime import UTC, datetime, timedelta
 
 from adapters.postgres.accounts import issue_credit, issue_voucher
 from adapters.postgres.catalog import StoredStock, read_stock, set_stock
-from adapters.postgres.history import LockedOrder, lock_order
+from adapters.postgres.history import LockedOrder, lock_order, record
 from adapters.postgres.orders import accept_order
 from adapters.postgres.own_site import PostgresOwnSite
 from adapters.postgres.pool import Pool, transaction
 from adapters.postgres.records import PostgresRecords
 from adapters.postgres.requests import store_cancel
+from adapters.postgres.returns import NewReturn, store_return, store_return_move
 from ordersaga import keys
+from ordersaga.history import Happening
 from ordersaga.keys import Step, new_id
+from ordersaga.messages import CarrierNews
 from ordersaga.order import (
     CANCEL_ASKED,
     MERCHANT,
     SANDBOX,
     Decision,
+    Followed,
+    Hold,
     Line,
     NewOrder,
     NewPayment,
     OrderRequest,
     Parcel,
     PaymentPlan,
+    RefundPlan,
     Refusal,
     Standing,
     Vote,
 )
-from ordersaga.ports import MoneyState, ProviderPayment
+from ordersaga.ports import Booking, Destination, MoneyState, ProviderPayment
 
 CURRENCY = "BRL"
 CUSTOMER = "c-1"
+RETURN_WINDOW_S = 30 * 24 * 3600
+ALWAYS_S = 100 * 365 * 24 * 3600  # parcels here were delivered long ago
+PAYER_PATIENCE_S = 7 * 24 * 3600  # longer than any method's own
 
 DECLINED = Refusal("payment", "card_declined", "Your card was declined.")
 CHANGED_MIND = CANCEL_ASKED
+
+FIRST_SEEN_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 _references = itertools.count(1)
 
@@ -84,6 +95,20 @@ def answer(
     )
 
 
+def sighting(
+    order: NewOrder, status: str, hour: int = 0, event_id: str | None = None
+) -> CarrierNews:
+    """Of the parcel of a `sent_order`."""
+    return CarrierNews(
+        event_id=event_id or f"{status} at {hour}",
+        status=status,
+        occurred_at=FIRST_SEEN_AT + timedelta(hours=hour),
+        tracking_number=f"T-{order.id}",
+        location="Av. Paulista, 1000",
+        detail="left with Ana's neighbour",
+    )
+
+
 def step_of(order: NewOrder, asked: NewPayment) -> Step:
     return Step(order.id, asked.plan.step)
 
@@ -102,7 +127,7 @@ class Merchant:
 
     def __post_init__(self) -> None:
         self.own_site = PostgresOwnSite(self.pool)
-        self.records = PostgresRecords(self.pool)
+        self.records = PostgresRecords(self.pool, payer_patience_s=PAYER_PATIENCE_S)
 
     # --- What there is to sell and to pay with -------------------------------------------------
 
@@ -155,24 +180,29 @@ class Merchant:
         carrier: str = MERCHANT,
         total: int | None = None,
         customer_id: str = CUSTOMER,
+        hold: Hold | None = None,
+        priced: Sequence[Line] = (),
     ) -> NewOrder:
-        """The goods cost nothing, their shipping does: what is paid for does not matter here."""
+        """What is paid for seldom matters here: unless they are `priced`, goods cost nothing, and their
+        shipping does."""
         asked = sum(p.plan.amount for p in payments) if total is None else total
+        goods = priced or [Line(sku, quantity, unit_price=0, tax=0) for sku, quantity in lines]
         return NewOrder(
             id=new_id("ord"),
             tenant=self.tenant,
             customer_id=customer_id,
             currency=CURRENCY,
             total=asked,
-            shipping_fee=asked,
+            shipping_fee=asked - sum(g.quantity * g.unit_price + g.tax for g in goods),
             country="BR",
-            lines=tuple(Line(sku, quantity, unit_price=0, tax=0) for sku, quantity in lines),
+            lines=tuple(goods),
             payments=payments,
             parcel=Parcel(new_id("shp"), carrier, "standard"),
             deadline=datetime.now(UTC) + timedelta(hours=1),
             customer={"name": "Ana"},
             shipping_address={"country": "BR"},
             metadata={},
+            hold=hold,
         )
 
     async def accept(self, *orders: NewOrder) -> None:
@@ -186,9 +216,10 @@ class Merchant:
         *payments: NewPayment,
         lines: Sequence[tuple[str, int]] = (("mug", 1),),
         carrier: str = MERCHANT,
+        priced: Sequence[Line] = (),
     ) -> NewOrder:
         """An accepted one."""
-        order = self.new_order(*payments, lines=lines, carrier=carrier)
+        order = self.new_order(*payments, lines=lines, carrier=carrier, priced=priced)
         await self.accept(order)
         return order
 
@@ -196,6 +227,28 @@ class Merchant:
         """An accepted one that the carrier brings, with what it takes on the shelf."""
         await self.put_stock(mug=10)
         return await self.order(*payments, carrier=SANDBOX)
+
+    async def book(self, order: NewOrder) -> Vote:
+        """A place at the carrier."""
+        place = Booking(f"T-{order.id}")
+        return await self.records.parcel_answered(parcel_of(order), order.parcel.id, place)
+
+    async def sent_order(
+        self,
+        *payments: NewPayment,
+        lines: Sequence[tuple[str, int]] = (("mug", 1),),
+        priced: Sequence[Line] = (),
+    ) -> NewOrder:
+        """A confirmed one that the carrier brings; its cards are captured."""
+        order = await self.order(*payments, lines=lines, carrier=SANDBOX, priced=priced)
+        await self.hold(order)
+        await self.book(order)
+        for asked in payments:
+            if not asked.plan.is_ours:
+                await self.authorize(order, asked)
+                await self.capture(order, asked)
+        assert (await self.confirm(order)).verdict == "confirm"
+        return order
 
     async def hold(self, order: NewOrder) -> tuple[Vote, ...]:
         """Everything of our own site."""
@@ -226,12 +279,55 @@ class Merchant:
         await self.own_site.open_reversal(order.id, why)
         return await self.own_site.reverse(order.id)
 
+    async def sees(
+        self, order: NewOrder, status: str, *, hour: int = 0, event_id: str | None = None
+    ) -> Followed:
+        """What the carrier says of its parcel, so many hours after the first thing."""
+        return await self.own_site.follow_parcel(order.id, sighting(order, status, hour, event_id))
+
+    async def refund(self, order: NewOrder, plan: RefundPlan, to: Destination = "payer") -> None:
+        """A refund at a provider."""
+        step = Step(order.id, plan.step)
+        await self.records.begin(step)
+        await self.records.refunded(step, plan, to=to)
+
+    async def ask_return(self, order: NewOrder, **units: int) -> str:
+        """A buyer wants to send so many units back, or all that he has; its id."""
+        asked = NewReturn(id=new_id("ret"), wanted=units or None, reason="too small")
+        async with transaction(self.pool) as connection:
+            await store_return(
+                connection,
+                order_id=order.id,
+                return_window_s=ALWAYS_S,
+                undo_retry_cap_s=1,
+                asked=asked,
+            )
+        return asked.id
+
+    async def answer_return(self, order: NewOrder, return_id: str, *words: str) -> None:
+        """The seller's words, one after the other: `approve`, `decline`, `receive`."""
+        for word in words:
+            async with transaction(self.pool) as connection:
+                await store_return_move(
+                    connection, order_id=order.id, return_id=return_id, asks=word, by="key_1"
+                )
+
+    async def happens(self, order: NewOrder, *types: str) -> None:
+        """What a carrier and a buyer would make happen."""
+        async with transaction(self.pool) as connection:
+            locked = await lock_order(connection, order.id)
+            await record(connection, locked, *(Happening.of(type_) for type_ in types))
+
     async def ask_to_cancel(self, order: NewOrder) -> None:
         """As the API stores it."""
         request = OrderRequest(new_id("req"), "cancel", "customer")
         async with transaction(self.pool) as connection:
             await store_cancel(
-                connection, order_id=order.id, total=order.total, request=request, reason="late"
+                connection,
+                order_id=order.id,
+                return_window_s=RETURN_WINDOW_S,
+                request=request,
+                reason="late",
             )
 
     async def look(self, order: NewOrder) -> LockedOrder:

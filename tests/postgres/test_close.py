@@ -42,7 +42,7 @@ async def test_an_order_undone_elsewhere_too_ends_when_that_is_done(shelf: Merch
     order, asked = await undoing_elsewhere(shelf)
     await shelf.records.begin_undo(step_of(order, asked))
     await shelf.records.payment_given_back(
-        step_of(order, asked), "undo", asked.plan.id, amount=0, to="payer"
+        step_of(order, asked), asked.plan.id, amount=0, to="payer"
     )
     standing = await shelf.own_site.close(order.id)
     assert (standing.status, standing.payment_status) == ("rejected", "voided")
@@ -51,7 +51,7 @@ async def test_an_order_undone_elsewhere_too_ends_when_that_is_done(shelf: Merch
 async def test_closing_again_changes_nothing(shelf: Merchant) -> None:
     order, asked = await undoing_elsewhere(shelf)
     await shelf.records.payment_given_back(
-        step_of(order, asked), "undo", asked.plan.id, amount=0, to="payer"
+        step_of(order, asked), asked.plan.id, amount=0, to="payer"
     )
     first = await shelf.own_site.close(order.id)
     before = await everything_of(shelf, order)
@@ -62,7 +62,7 @@ async def test_closing_again_changes_nothing(shelf: Merchant) -> None:
 async def test_many_closings_at_once_end_the_order_once(shelf: Merchant) -> None:
     order, asked = await undoing_elsewhere(shelf)
     await shelf.records.payment_given_back(
-        step_of(order, asked), "undo", asked.plan.id, amount=0, to="payer"
+        step_of(order, asked), asked.plan.id, amount=0, to="payer"
     )
     standings = await asyncio.gather(*(shelf.own_site.close(order.id) for _ in range(6)))
     assert {s.status for s in standings} == {"rejected"}
@@ -98,7 +98,7 @@ async def test_a_cancel_of_an_order_undone_elsewhere_is_answered_when_it_ends(
     await shelf.own_site.decide(order.id, None, nothing_else=False)
     assert await shelf.cancel_answers(order) == [None]
     await shelf.records.payment_given_back(
-        step_of(order, asked), "undo", asked.plan.id, amount=0, to="payer"
+        step_of(order, asked), asked.plan.id, amount=0, to="payer"
     )
     assert (await shelf.own_site.close(order.id)).status == "canceled"
     assert await shelf.cancel_answers(order) == ["accepted"]

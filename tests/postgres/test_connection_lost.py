@@ -204,9 +204,7 @@ async def test_store_credit_whose_commit_was_not_answered_is_posted_once(
     await merchant.records.payment_answered(step, asked.plan.id, answer("taken", asked))
 
     async def give_back() -> None:
-        await far.records.payment_given_back(
-            step, "undo", asked.plan.id, amount=500, to="store_credit"
-        )
+        await far.records.payment_given_back(step, asked.plan.id, amount=500, to="store_credit")
 
     proxy.drop_next_commit = True
     with pytest.raises(DatabaseUnavailable):

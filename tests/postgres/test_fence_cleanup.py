@@ -10,13 +10,11 @@ from typing import Final
 
 import pytest
 
-from adapters.postgres import fence
-from adapters.postgres.history import record
+from adapters.postgres import fence, refunds
 from adapters.postgres.pool import transaction
 from cli.stack.ready import Ready
-from ordersaga.errors import IllegalMove
-from ordersaga.history import Happening
-from ordersaga.keys import RESTOCK, Step, refund_step, release_step
+from ordersaga.keys import RESTOCK, Step, new_id, refund_step, release_step, restock_step
+from ordersaga.lifecycle import ReturnStatus, Status
 from ordersaga.order import NewOrder, NewPayment, Refusal, Vote
 from ordersaga.ports import Booking
 from tests.postgres.books import everything_of
@@ -43,8 +41,9 @@ def release_of(order: NewOrder) -> Step:
     return Step(order.id, release_step(order.parcel.id))
 
 
-def refund_of(order: NewOrder, asked: NewPayment) -> Step:
-    return Step(order.id, refund_step(asked.plan.id))
+def nobodys_refund_of(order: NewOrder) -> Step:
+    """A refund that is not in our tables."""
+    return Step(order.id, refund_step(new_id("rfd")))
 
 
 @pytest.fixture
@@ -72,7 +71,7 @@ async def rejected(shelf: Merchant) -> tuple[NewOrder, NewPayment]:
     await shelf.undo(order, DECLINED, nothing_else=False)
     await shelf.records.begin_undo(step_of(order, asked))
     await shelf.records.payment_given_back(
-        step_of(order, asked), "undo", asked.plan.id, amount=0, to="payer"
+        step_of(order, asked), asked.plan.id, amount=0, to="payer"
     )
     await shelf.records.begin_undo(parcel_of(order))
     await shelf.records.parcel_canceled(parcel_of(order))
@@ -102,10 +101,10 @@ async def given_back(shelf: Merchant) -> tuple[NewOrder, NewPayment]:
     order, asked = await confirmed(shelf)
     await shelf.records.begin_undo(parcel_of(order))
     await shelf.records.parcel_canceled(parcel_of(order))
-    await shelf.own_site.open_reversal(order.id, CHANGED_MIND)
-    refund = refund_of(order, asked)
-    await shelf.records.begin(refund)
-    await shelf.records.payment_given_back(refund, "hold", asked.plan.id, amount=700, to="payer")
+    opened = await shelf.own_site.open_reversal(order.id, CHANGED_MIND)
+    for plan in opened.refunds:
+        if not plan.is_ours:
+            await shelf.refund(order, plan)
     await shelf.own_site.reverse(order.id)
     return order, asked
 
@@ -113,20 +112,20 @@ async def given_back(shelf: Merchant) -> tuple[NewOrder, NewPayment]:
 async def completed(shelf: Merchant) -> tuple[NewOrder, NewPayment]:
     order, asked = await confirmed(shelf)
     moves = ("parcel.shipped", "order.shipped", "parcel.delivered", "order.delivered")
-    await happens(shelf, order, *moves, "order.completed")
+    await shelf.happens(order, *moves, "order.completed")
     return order, asked
-
-
-async def happens(shelf: Merchant, order: NewOrder, *types: str) -> None:
-    """What a carrier and a buyer would make happen."""
-    locked = await shelf.look(order)
-    async with transaction(shelf.pool) as connection:
-        await record(connection, locked, *(Happening.of(type_) for type_ in types))
 
 
 ENDINGS: Final = {
     of.__name__: of for of in (rejected, canceled_before_anything, given_back, completed)
 }
+
+
+async def refund_all_again(shelf: Merchant, order: NewOrder) -> None:
+    """Whatever went back of it."""
+    locked = await shelf.look(order)
+    for refund in locked.refunds:
+        await shelf.refund(order, refunds.plan_of(locked, refund))
 
 
 async def clean_up(shelf: Merchant) -> fence.Forgotten:
@@ -156,7 +155,9 @@ LATE: Final[dict[str, Late]] = {
     "begin_payment": lambda s, o, a: s.records.begin(step_of(o, a)),
     "begin_parcel": lambda s, o, a: s.records.begin(parcel_of(o)),
     "begin_release": lambda s, o, a: s.records.begin(release_of(o)),
-    "begin_refund": lambda s, o, a: s.records.begin(refund_of(o, a)),
+    "begin_refund": lambda s, o, a: s.records.begin(nobodys_refund_of(o)),
+    "refund_again": lambda s, o, a: refund_all_again(s, o),
+    "complete": lambda s, o, a: s.own_site.complete(o.id),
     "begin_undo_payment": lambda s, o, a: s.records.begin_undo(step_of(o, a)),
     "begin_undo_parcel": lambda s, o, a: s.records.begin_undo(parcel_of(o)),
     "take": lambda s, o, a: s.records.may_take(step_of(o, a)),
@@ -171,7 +172,7 @@ LATE: Final[dict[str, Late]] = {
         step_of(o, a), a.plan.id, answer("canceled", a)
     ),
     "nothing_given_back": lambda s, o, a: s.records.payment_given_back(
-        step_of(o, a), "undo", a.plan.id, amount=0, to="payer"
+        step_of(o, a), a.plan.id, amount=0, to="payer"
     ),
     "parcel_booked": lambda s, o, a: s.records.parcel_answered(
         parcel_of(o), o.parcel.id, Booking(f"late-{o.id}")
@@ -180,7 +181,7 @@ LATE: Final[dict[str, Late]] = {
     "parcel_released": lambda s, o, a: s.records.parcel_released(release_of(o), o.parcel.id, None),
     "release_refused": lambda s, o, a: s.records.parcel_released(release_of(o), o.parcel.id, NO),
     "parcel_canceled": lambda s, o, a: s.records.parcel_canceled(parcel_of(o)),
-    "attention": lambda s, o, a: s.records.raise_attention(o.id, refund_of(o, a).name, "x", 9),
+    "attention": lambda s, o, a: s.records.raise_attention(o.id, nobodys_refund_of(o).name, "x", 9),
 }
 
 
@@ -204,15 +205,11 @@ async def test_a_late_reversal_of_a_cleaned_order_gives_nothing_back_again(
     order, _ = await ENDINGS[ending](shelf)
     await clean_up(shelf)
     before = await everything_of(shelf, order)
-    if ending == "completed":
-        with pytest.raises(IllegalMove):
-            await shelf.own_site.open_reversal(order.id, CHANGED_MIND)
-        with pytest.raises(IllegalMove):
-            await shelf.own_site.reverse(order.id)
-    else:
-        await shelf.own_site.open_reversal(order.id, CHANGED_MIND)
-        standing = await shelf.own_site.reverse(order.id)
-        assert standing.status == (await shelf.look(order)).state.status
+    opened = await shelf.own_site.open_reversal(order.id, CHANGED_MIND)
+    assert opened.refunds == ()
+    assert (opened.refusal is not None) == (ending == "completed")
+    standing = await shelf.own_site.reverse(order.id)
+    assert standing.status == (await shelf.look(order)).state.status
     assert await everything_of(shelf, order) == before
 
 
@@ -227,10 +224,9 @@ async def test_a_step_of_a_cleaned_order_is_told_that_it_is_too_late(
         step_of(order, asked),
         parcel_of(order),
         release_of(order),
-        refund_of(order, asked),
+        nobodys_refund_of(order),
     ):
-        begun = await shelf.records.begin(step)
-        assert (begun.vote, begun.undone) == (fence.too_late(step.name), True)
+        assert await shelf.records.begin(step) == fence.too_late(step.name)
     assert await shelf.records.may_take(step_of(order, asked)) is not None
     kept = await shelf.records.keep_reference(step_of(order, asked), asked.plan.id, "pi_late")
     assert kept is None, "so nothing is ever asked by it"
@@ -244,9 +240,9 @@ async def test_a_confirmed_order_repeats_its_yes_and_reserves_nothing_more(
     before = await everything_of(shelf, order)
     votes = await shelf.hold(order)
     assert {vote.answer for vote in votes} == {"yes"}
-    begun = await shelf.records.begin(step_of(order, asked))
-    assert begun.vote is not None
-    assert (begun.vote.answer, begun.undone) == ("yes", False)
+    answered = await shelf.records.begin(step_of(order, asked))
+    assert answered is not None
+    assert answered.answer == "yes"
     assert await everything_of(shelf, order) == before
 
 
@@ -259,8 +255,8 @@ async def test_a_confirmed_order_without_its_fence_refuses_a_hold_and_reserves_n
     before = await everything_of(shelf, order)
     votes = await shelf.hold(order)
     assert {v.refusal.code for v in votes if v.refusal} == {"too_late"}
-    assert (await shelf.records.begin(step_of(order, asked))).undone
-    assert (await shelf.records.begin(parcel_of(order))).undone
+    for step in (step_of(order, asked), parcel_of(order)):
+        assert await shelf.records.begin(step) == fence.too_late(step.name)
     assert await everything_of(shelf, order) == before
 
 
@@ -380,7 +376,16 @@ def _run(env: dict[str, str], *options: str) -> str:
 
 
 def test_every_kind_of_step_has_statuses_that_bar_it() -> None:
-    for step in ("stock", "payment:p", "parcel:s", "release:s", "refund:p", RESTOCK):
+    for step in ("stock", "payment:p", "parcel:s", "release:s", RESTOCK):
         for status in ("rejected", "canceled", "completed", "returned"):
             assert fence.is_barred(step, status), step
         assert fence.is_barred(step, "pending") is False
+
+
+def test_money_goes_back_in_any_status_and_its_own_row_bars_it() -> None:
+    assert not any(fence.is_barred("refund:rfd_1", status) for status in Status)
+
+
+def test_goods_of_a_return_come_back_until_its_own_status_says_that_they_did() -> None:
+    barred = {status for status in ReturnStatus if fence.is_barred(restock_step("ret_1"), status)}
+    assert barred == {ReturnStatus.RECEIVED, ReturnStatus.REFUNDED, ReturnStatus.DECLINED}

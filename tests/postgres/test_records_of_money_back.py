@@ -33,7 +33,7 @@ async def given_back(
     merchant: Merchant, order: NewOrder, asked: NewPayment, amount: int, to: Destination = "payer"
 ) -> None:
     await merchant.records.payment_given_back(
-        step_of(order, asked), "undo", asked.plan.id, amount=amount, to=to
+        step_of(order, asked), asked.plan.id, amount=amount, to=to
     )
 
 

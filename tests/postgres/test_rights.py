@@ -13,8 +13,13 @@ FOR_GOOD = {  # table → a column of it
     "order_events": "type",
     "decisions": "decision",
     "ledger_entries": "amount",
+    "tracking_events": "status",
+    "return_lines": "quantity",
 }
-NEVER_DELETED = [*FOR_GOOD, "orders", "order_lines", "payments", "reservations", "ledger_accounts"]
+NEVER_DELETED = [
+    *FOR_GOOD,
+    *("orders", "order_lines", "payments", "reservations", "ledger_accounts", "returns", "refunds"),
+]
 OWNER_ONLY = [
     "truncate {table}",
     "drop table {table}",
@@ -29,8 +34,9 @@ async def history(merchant: Merchant) -> Merchant:
     """One with a row in each table, so that a right would have something to act on."""
     await merchant.put_stock(mug=1)
     await merchant.put_voucher("V", 500)
-    order = await merchant.order(voucher("V", 500))
-    await merchant.buy(order)
+    order = await merchant.sent_order(voucher("V", 500))
+    await merchant.sees(order, "delivered")
+    await merchant.answer_return(order, await merchant.ask_return(order), "approve", "receive")
     for table in NEVER_DELETED:
         async with merchant.pool.acquire() as connection:
             assert await connection.fetchval(f"select count(*) from {table}") > 0  # noqa: S608

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import httpx
+from standardwebhooks import Webhook
+from temporalio.client import Client
 
 from cli.stack.ready import Ready
 from cli.stack.stack import LocalStack
@@ -162,18 +166,70 @@ class Shop:
             order_id, lambda o: o["status"] not in ("pending", "compensating"), within_s=within_s
         )
 
-    async def until_released(self, order_id: str) -> None:
+    async def until_released(self, order_id: str, *, within_s: float = DECIDED_WITHIN_S) -> None:
         """Until the carrier's own books say that it was told to come."""
-        deadline_s = time.monotonic() + DECIDED_WITHIN_S
-        while (await self.books(order_id)).live_parcels != ["released"]:
-            assert time.monotonic() < deadline_s, "the carrier was never told to come"
-            await asyncio.sleep(0.05)
+
+        async def is_released() -> bool:
+            return (await self.books(order_id)).live_parcels == ["released"]
+
+        await until_true(is_released, within_s=within_s)
 
     async def play_payer(self, order_id: str, how: str, *, amount: int | None = None) -> None:
         """The payer of the order's one open payment pays or fails, at the provider."""
         intent = (await self.books(order_id)).payable[0]
         body = {} if amount is None else {"amount": amount}
         (await self.provider.post(f"/test/payers/{intent}/{how}", json=body)).raise_for_status()
+
+    async def carrier_says(
+        self, order: Json, status: str, *, at: datetime | None = None, **more: Any
+    ) -> None:
+        """The sandbox carrier says something of the order's parcel, and tells us by its webhook."""
+        number = (await self.get(order["id"]))["shipments"][0]["tracking_number"]
+        said = {"status": status, "occurred_at": (at or datetime.now(UTC)).isoformat(), **more}
+        answer = await self.carrier.post(f"/test/parcels/{number}/events", json=said)
+        assert answer.status_code == 201, answer.text
+
+    async def ask(self, order: Json, move: str, body: Json | None = None, **headers: str) -> Any:
+        """One of the moves of an order: `ship`, `returns`, `returns/ret_…/approve`, …"""
+        return await self.post(f"/v1/orders/{order['id']}/{move}", body or {}, **headers)
+
+    async def delivered(self, order: Json) -> Json:
+        """The order, once its carrier has brought the parcel."""
+        for status in ("picked_up", "in_transit", "delivered"):
+            await self.carrier_says(order, status)
+        return await self.until(order["id"], lambda o: o["delivered_at"] is not None)
+
+    async def webhook(self, source: str, message: Json, *, message_id: str) -> Any:
+        """A signed message to us: `payments/sandbox`, `carriers/merchant`."""
+        secrets = self.stack.ready.webhook_secrets
+        secret = {
+            "payments": secrets.payments,
+            "carriers/sandbox": secrets.carrier,
+            "carriers/merchant": secrets.merchant,
+        }["payments" if source.startswith("payments/") else source]
+        body = json.dumps(message)
+        signature = Webhook(secret).sign(message_id, datetime.now(UTC), body)
+        headers = {
+            "webhook-id": message_id,
+            "webhook-timestamp": str(int(time.time())),
+            "webhook-signature": signature,
+        }
+        return await self.api.post(f"/v1/webhooks/{source}", content=body, headers=headers)
+
+    async def newest_workflow(self, kind: str, *, about: Json) -> str:
+        """The id of the last workflow of this kind that was started with the order."""
+        client = await Client.connect(self.stack.ready.temporal)
+        async for found in client.list_workflows(f"WorkflowType = '{kind}'"):
+            history = await client.get_workflow_handle(found.id).fetch_history()
+            if about["id"] in str(history.events[0].workflow_execution_started_event_attributes):
+                return found.id
+        raise LookupError(f"no {kind} about {about['id']}")
+
+    async def credit(self, customer: str) -> list[Json]:
+        """A customer's store credit, by currency."""
+        account: Json = (await self.api.get(f"/v1/accounts/{customer}")).json()
+        balances: list[Json] = account["balances"]
+        return balances
 
     async def cancel(self, order_id: str, *, prefer: str = "wait=20") -> httpx.Response:
         answer: httpx.Response = await self.post(
@@ -228,6 +284,29 @@ class Shop:
             "available": self.on_hand - quantity,
             "reserved": 0,
         }
+
+
+async def until_true(
+    is_so: Callable[[], Awaitable[bool]], *, within_s: float = DECIDED_WITHIN_S
+) -> None:
+    """Looks until it is so; fails when time is up."""
+    deadline_s = time.monotonic() + within_s
+    while not await is_so():
+        assert time.monotonic() < deadline_s, "it never came to be"
+        await asyncio.sleep(0.05)
+
+
+async def until_found(
+    find: Callable[[], Awaitable[str]], *, within_s: float = DECIDED_WITHIN_S
+) -> str:
+    """What is looked for, as soon as it is there; fails when time is up."""
+    deadline_s = time.monotonic() + within_s
+    while True:
+        try:
+            return await find()
+        except LookupError:
+            assert time.monotonic() < deadline_s, "it never came to be"
+            await asyncio.sleep(0.1)
 
 
 async def _pages(client: httpx.AsyncClient, path: str, cursor: str, by: str) -> list[Json]:

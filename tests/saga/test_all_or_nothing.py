@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.saga.shop import Shop, card, payment
 
 
@@ -44,6 +46,7 @@ async def test_a_voucher_is_whole_again_after_its_order_was_undone(shop: Shop) -
     assert order["status"] == "confirmed"
 
 
+@pytest.mark.slow
 async def test_four_hundred_orders_for_a_hundred_units_sell_exactly_a_hundred(shop: Shop) -> None:
     await shop.put_stock(shop.sku, 100)
     shop.on_hand = 100
@@ -89,6 +92,7 @@ async def test_an_order_that_comes_without_payments_waits_for_its_buyer(shop: Sh
     await shop.assert_all_of_it(order)
 
 
+@pytest.mark.slow
 async def test_an_order_that_nobody_pays_gives_its_stock_back_at_the_deadline(shop: Shop) -> None:
     order = await shop.order()
     assert (await shop.stock())["reserved"] == 2

@@ -71,10 +71,11 @@ async def test_a_parcel_on_its_way_refuses_the_cancel_and_the_order_stands(shop:
     await shop.carrier.post(f"/test/parcels/{number}/events", json={"status": "picked_up"})
     answer = await shop.cancel(order["id"])
     assert answer.status_code == 409, answer.text
-    assert answer.json()["code"] == "cancel_refused"
-    order = await shop.get(order["id"])
-    assert order["status"] == "confirmed"
-    assert "cancel.refused" in await shop.history(order["id"])
+    # Asked, and refused by the carrier; or by us, where the carrier's message was faster.
+    assert answer.json()["code"] in ("cancel_refused", "illegal_move")
+    order = await shop.until(order["id"], lambda o: o["status"] == "shipped")
+    history = await shop.history(order["id"])
+    assert history.count("cancel.requested") == history.count("cancel.refused")
     await shop.assert_all_of_it(order)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 
 from ordersaga.keys import workflow_id
 from tests.saga.shop import Shop, card
 
-STALE_WITHIN_S = 60  # an undecided order is looked after when it has not moved for half of that
+STALE_WITHIN_S = 60  # an order is looked after when it has not moved for half of that
 
 
 @pytest.mark.slow
@@ -20,6 +20,24 @@ async def test_an_order_whose_workflow_somebody_terminated_is_decided_all_the_sa
     await temporal.get_workflow_handle(workflow_id(order["id"])).terminate("by mistake")
     order = await shop.until_final(order["id"], within_s=STALE_WITHIN_S)
     assert order["status"] == "confirmed"
+    await shop.assert_all_of_it(order)
+
+
+@pytest.mark.slow
+async def test_a_confirmed_order_whose_workflow_somebody_terminated_is_still_fetched_by_its_carrier(
+    shop: Shop, temporal: Client
+) -> None:
+    order = await shop.order(card(), carrier="sandbox", service="ship_release_unavailable")
+    assert order["status"] == "confirmed"
+    workflow = temporal.get_workflow_handle(workflow_id(order["id"]))
+    await workflow.terminate("by mistake")
+    (parcel,) = (await shop.books(order["id"])).parcels
+    assert parcel["status"] == "booked", "nobody was told to come"
+    await shop.carrier.post("/test/releases/restore", json={"key": parcel["key"]})
+    await shop.until_released(order["id"], within_s=STALE_WITHIN_S)
+    assert (await workflow.describe()).status == WorkflowExecutionStatus.RUNNING, "another one"
+    history = await shop.history(order["id"])
+    assert history.count("order.confirmed") == history.count("payment.captured") == 1
     await shop.assert_all_of_it(order)
 
 

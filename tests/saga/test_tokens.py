@@ -152,6 +152,7 @@ async def test_a_slip_paid_short_or_over_is_never_confirmed_and_all_of_it_comes_
     assert (await shop.stock())["available"] == shop.on_hand
 
 
+@pytest.mark.slow
 async def test_refunds_that_are_away_hold_up_nothing_else_and_call_a_person(shop: Shop) -> None:
     order = await shop.order(
         card("tok_refund_unavailable", 400),
@@ -171,6 +172,7 @@ async def test_refunds_that_are_away_hold_up_nothing_else_and_call_a_person(shop
     await shop.assert_clean_slate(order)
 
 
+@pytest.mark.slow
 async def test_a_carrier_that_cannot_cancel_now_is_asked_until_it_can(shop: Shop) -> None:
     order = await shop.order(
         card("tok_capture_declined"),

@@ -14,6 +14,7 @@ from sandbox.provider.lifecycle import MOVES, VERBS, Event, Status, move
 from tests.sandbox.programs import Payments
 
 FINAL = (Status.SUCCEEDED, Status.CANCELED)
+UNEXPECTED_STATE = "payment_intent_unexpected_state"
 
 
 @pytest.mark.parametrize(("status", "event"), list(itertools.product(Status, Event)))
@@ -25,8 +26,9 @@ def test_every_move_is_in_the_table_or_is_refused(status: Status, event: Event) 
             move(status, event)
 
 
-def test_final_states_have_no_way_out_and_all_others_can_be_canceled() -> None:
-    assert all(what.to is at for (at, _), what in MOVES.items() if at in FINAL)
+def test_final_states_have_no_way_out_but_a_slip_in_hand_and_all_others_can_be_canceled() -> None:
+    ways_out = {event for (at, event), what in MOVES.items() if at in FINAL and what.to is not at}
+    assert ways_out == {Event.CANCELED_SLIP_PAID}, "harsher than Stripe: a bank takes the money"
     open_states = set(Status) - set(FINAL)
     assert {at for at, event in MOVES if event is Event.CANCELED} == open_states
     assert set(VERBS) == set(Event)
@@ -162,17 +164,32 @@ async def test_a_slip_waits_for_its_payer_and_cannot_be_refunded(
     assert refused.value.code == "charge_not_refundable"
 
 
-async def test_a_canceled_slip_can_no_longer_be_paid(
+async def test_a_canceled_slip_can_still_be_paid_at_a_bank_and_once_only(
     payments: Payments, stage: httpx.AsyncClient
 ) -> None:
     slip = await payments.confirmed(method="boleto")
-    await payments.intents.cancel_async(slip.id)
+    canceled = await payments.intents.cancel_async(slip.id)
+    assert (canceled.status, canceled.next_action) == ("canceled", None)
     paid = await stage.post(f"/test/payers/{slip.id}/pay")
-    assert (paid.status_code, paid.json()["error"]["code"]) == (
-        400,
-        "payment_intent_unexpected_state",
-    )
-    assert (await payments.intents.retrieve_async(slip.id)).amount_received == 0
+    assert paid.status_code == 200
+    after = await payments.intents.retrieve_async(slip.id, {"expand": ["latest_charge"]})
+    assert (after.status, after.amount_received) == ("succeeded", 1000)
+    assert isinstance(after.latest_charge, stripe.Charge)
+    assert after.latest_charge.amount_captured == 1000
+    again = await stage.post(f"/test/payers/{slip.id}/pay")
+    assert (again.status_code, again.json()["error"]["code"]) == (400, UNEXPECTED_STATE)
+
+
+async def test_what_was_canceled_and_is_no_slip_in_hand_cannot_be_paid(
+    payments: Payments, stage: httpx.AsyncClient
+) -> None:
+    wallet = await payments.confirmed("tok_requires_action", method="alipay")
+    never_issued = await payments.create(method="boleto")
+    for intent in (wallet, never_issued):
+        await payments.intents.cancel_async(intent.id)
+        paid = await stage.post(f"/test/payers/{intent.id}/pay")
+        assert (paid.status_code, paid.json()["error"]["code"]) == (400, UNEXPECTED_STATE)
+        assert await payments.status(intent) == "canceled"
 
 
 async def test_a_slip_paid_with_a_wrong_amount_says_what_was_received(
@@ -228,6 +245,22 @@ async def test_only_money_that_was_taken_is_disputed_and_only_once(
     assert (await stage.post(f"/test/disputes/{charged.id}")).status_code == 400
     held = await payments.confirmed()
     assert (await stage.post(f"/test/disputes/{held.id}")).status_code == 400
+
+
+async def test_the_charge_within_an_answer_tells_what_became_of_the_money(
+    payments: Payments, stage: httpx.AsyncClient
+) -> None:
+    taken = await payments.confirmed(hold=False)
+    assert isinstance(taken.latest_charge, str), "its id only, where it was not asked for"
+    for part in (300, 200):
+        await payments.refunds.create_async({"payment_intent": taken.id, "amount": part})
+    await stage.post(f"/test/disputes/{taken.id}")
+    charge = (
+        await payments.intents.retrieve_async(taken.id, {"expand": ["latest_charge"]})
+    ).latest_charge
+    assert isinstance(charge, stripe.Charge)
+    assert (charge.payment_intent, charge.captured) == (taken.id, True)
+    assert (charge.amount_refunded, charge.refunded, charge.disputed) == (500, False, True)
 
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}

@@ -88,6 +88,7 @@ async def test_secrets_are_readable_for_their_owner_only(up: Up) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
 
+@pytest.mark.slow
 async def test_a_second_up_on_the_same_data_says_so(up: Up) -> None:
     ready = up.wait_until_ready()
 
@@ -99,6 +100,7 @@ async def test_a_second_up_on_the_same_data_says_so(up: Up) -> None:
     await _assert_all_answer(ready)
 
 
+@pytest.mark.slow
 async def test_a_key_is_made_listed_and_revoked_beside_a_running_stack(up: Up) -> None:
     ready = up.wait_until_ready()
     here = ("--data-dir", str(ready.data_dir))
@@ -122,6 +124,7 @@ async def test_a_key_is_made_listed_and_revoked_beside_a_running_stack(up: Up) -
     assert "orders:read" in wrong.stderr
 
 
+@pytest.mark.slow
 async def test_migrations_are_applied_once(up: Up) -> None:
     ready = up.wait_until_ready()
 
@@ -208,6 +211,7 @@ async def test_a_taken_port_is_left_to_its_owner(run_up: RunUp) -> None:
         assert f"port {taken} is taken" in up.end()[1]
 
 
+@pytest.mark.slow
 async def test_a_signal_while_it_starts_leaves_nothing(run_up: RunUp, data_dir: Path) -> None:
     up = run_up()
     pids = data_dir / "pids.json"

@@ -3,6 +3,11 @@
 insert into order_requests (id, order_id, kind, body, requested_by)
 values (:id, :order_id, :kind, :body, :requested_by);
 
+-- name: keep_refund_reason!
+-- Why an operator gives money back: history refers to it. Nobody has to be asked, so it is answered at once.
+insert into order_requests (id, order_id, kind, body, requested_by, answer, answered_at)
+values (:id, :order_id, 'refund', jsonb_build_object('reason', :reason::text), :requested_by, 'accepted', now());
+
 -- name: add_payments!
 -- Payments of an order that had none. Their tokens are here and nowhere else.
 insert into payments (id, order_id, position, method, token, amount, status)
@@ -20,13 +25,15 @@ select answer from order_requests where id = :id;
 
 -- name: find_undelivered
 -- Requests that their workflows have not heard, or heard long ago and not answered; the longest first.
--- A workflow takes each once, however often it is delivered.
+-- A workflow takes each once, however often it is delivered. A word for a refund is for the refund's own.
 select r.id, r.order_id, r.kind, r.body, r.requested_by,
+       f.return_id, f.request_id as refund_request_id,
        o.status in ('rejected', 'canceled', 'completed', 'returned') as is_final
   from order_requests r join orders o on o.id = r.order_id
+  left join refunds f on r.kind = 'attention' and f.id = substring(r.body ->> 'step' from '^refund:(.+)$')
  where (r.answer is null
         -- It took effect, and then the task that took it was lost with it: nobody goes on giving back.
-        or (r.kind = 'cancel' and r.delivered_at is null and o.status = 'compensating'))
+        or r.kind = 'cancel' and r.delivered_at is null and o.status = 'compensating')
    and coalesce(r.delivered_at + make_interval(secs => :again_after_s),
                 r.requested_at + make_interval(secs => :older_than_s)) < now()
  order by coalesce(r.delivered_at, r.requested_at) limit :limit;
@@ -40,5 +47,12 @@ update order_requests
  where id = :id;
 
 -- name: refuse!
--- Its order ended before anybody heard of it.
-update order_requests set answer = 'refused', answered_at = now() where id = :id and answer is null;
+-- What it is about ended before anybody heard of it. That a buyer has received his order is so, heard or not.
+update order_requests
+   set answer = case when kind = 'receipt' then 'accepted' else 'refused' end, answered_at = now()
+ where id = :id and answer is null;
+
+-- name: supersede_holds!
+-- A newer word on whether an order is held: who has not heard the older ones shall not hear them after it.
+update order_requests set answer = 'accepted', answered_at = now()
+ where order_id = :order_id and kind in ('hold', 'release', 'accept') and answer is null;

@@ -8,10 +8,18 @@ returning decision;
 -- What was decided, by whomever; why is null for a confirm.
 select decision, failure from decisions where order_id = :order_id;
 
--- name: answer_requests!
--- Every open request of this kind gets the same answer.
+-- name: answer_cancels!
+-- Every open one gets the same answer.
 update order_requests set answer = :answer, answered_at = now()
- where order_id = :order_id and kind = :kind and answer is null;
+ where order_id = :order_id and kind = 'cancel' and answer is null;
+
+-- name: answer_open!
+-- Whatever nobody answered, of an order that ends. A word for a refund is for the refund's own workflow still.
+update order_requests
+   set answer = case kind when 'cancel' then :cancel when 'pay' then 'refused' else 'accepted' end,
+       answered_at = now()
+ where order_id = :order_id and answer is null
+   and not (kind = 'attention' and starts_with(body ->> 'step', 'refund:'));
 
 -- name: read_payment^
 -- One payment at a provider, with what its gateway needs to know of its order.
@@ -22,18 +30,25 @@ select p.id, p.order_id, p.method, p.token, p.amount, p.status, p.captured, p.re
 
 -- name: keep_reference$
 -- Under the order's lock, unless the step was undone: then nothing may be asked by this reference.
-update payments p set provider_ref = coalesce(provider_ref, :reference)
+-- From here on the payment goes by it; the buyer's token has done its work.
+update payments p set provider_ref = coalesce(provider_ref, :reference), token = null
  where p.id = :payment_id
    and not exists (select from fence f
                     where f.order_id = :order_id and f.step = :step and f.generation = :generation
                       and f.op = 'undo')
 returning provider_ref;
 
--- name: set_next_action!
--- What the payer has to do, as the provider says it.
--- What the payer has to do; null when he has done it, or need not any more.
-update payments set next_action = :next_action
- where id = :payment_id and next_action is distinct from :next_action;
+-- name: set_waiting!
+-- What the payer has to do, and until when; null when he has done it, or need not any more.
+update payments set next_action = :next_action, expires_at = :expires_at
+ where id = :payment_id
+   and (next_action, expires_at) is distinct from (:next_action::jsonb, :expires_at::timestamptz);
+
+-- name: was_disputed$
+-- Whether history has it that this payment's bank asks for its money.
+select exists (select from order_events
+                where order_id = :order_id and type = 'payment.disputed'
+                  and data ->> 'payment_id' = :payment_id::text);
 
 -- name: read_parcel^
 -- What a carrier is told of a parcel: nothing personal.
@@ -49,13 +64,10 @@ update shipments set tracking_number = :tracking_number where id = :shipment_id;
 -- The first time counts.
 update shipments set released_at = coalesce(released_at, now()) where id = :shipment_id;
 
+-- name: set_parcel_canceled!
+-- The first time counts.
+update shipments set canceled_at = coalesce(canceled_at, now()) where id = :shipment_id;
+
 -- name: lock_status$
 -- The order's lock, and its status as it is under it: a statement that waited for a row sees it fresh.
 select status from orders where id = :order_id for update;
-
--- name: is_given_up$
--- Whether an operator skipped this step, and its workflow has not heard of it yet, or a moment ago.
-select exists (select from order_requests
-                where order_id = :order_id and kind = 'attention'
-                  and body ->> 'step' = :step::text and body ->> 'action' = 'skip'
-                  and (answer is null or answered_at > now() - make_interval(secs => :echo_s)));

@@ -40,13 +40,37 @@ update stock s
   from mine m
  where s.tenant = m.tenant and s.sku = m.sku;
 
--- name: restock!
--- Committed goods are back on the shelf.
+-- name: restock
+-- All committed goods that did not come back before are on the shelf again: these.
 with mine as (
-    update reservations set state = 'restocked' where order_id = :order_id and state = 'committed'
-    returning tenant, sku, quantity
+    update reservations v set state = 'restocked', restocked = v.quantity
+      from (select order_id, sku, restocked from reservations
+             where order_id = :order_id and state = 'committed') was
+     where v.order_id = was.order_id and v.sku = was.sku
+    returning v.tenant, v.sku, v.quantity - was.restocked as quantity
+), shelved as (
+    update stock s
+       set on_hand = s.on_hand + m.quantity, available = s.available + m.quantity
+      from mine m
+     where s.tenant = m.tenant and s.sku = m.sku
+)
+select sku, quantity from mine order by sku;
+
+-- name: restock_units!
+-- So many of the committed goods are on the shelf again; more than were bought is refused by a CHECK.
+with mine as (
+    update reservations v
+       set restocked = v.restocked + w.quantity,
+           state = case when v.restocked + w.quantity = v.quantity then 'restocked' else v.state end
+      from unnest(:skus::text[], :quantities::bigint[]) as w (sku, quantity)
+     where v.order_id = :order_id and v.sku = w.sku and v.state = 'committed'
+    returning v.tenant, v.sku, w.quantity
 )
 update stock s
    set on_hand = s.on_hand + m.quantity, available = s.available + m.quantity
   from mine m
  where s.tenant = m.tenant and s.sku = m.sku;
+
+-- name: is_all_back$
+-- Whether every unit that left the shelf for this order is on it again.
+select not exists (select from reservations where order_id = :order_id and state <> 'restocked');

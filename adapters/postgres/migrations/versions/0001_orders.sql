@@ -45,6 +45,7 @@ create table orders (
     metadata            jsonb not null default '{}',
     deadline            timestamptz not null,       -- until when an undecided order waits for its payer
     version             int not null,               -- = the highest sequence of its history
+    is_started          boolean not null default false,  -- its workflow has begun to work on it
     created_at          timestamptz not null default now(),
     updated_at          timestamptz not null default now(),
     paid_at             timestamptz,
@@ -58,6 +59,7 @@ create index orders_newest on orders (tenant, id desc);
 create index orders_by_customer on orders (tenant, customer_id, id desc);
 create index orders_by_status on orders (tenant, status, id desc);
 create index orders_open on orders (id) where status in ('pending', 'compensating');
+create index orders_unstarted on orders (id) where not is_started;
 create index orders_in_attention on orders (tenant, id desc) where attention is not null;
 
 create table order_lines (
@@ -105,8 +107,12 @@ create table shipments (
     tracking_number  text unique,
     tracking_status  text not null default 'unknown',
     released_at      timestamptz,                   -- when the carrier was told to come
+    canceled_at      timestamptz,                   -- when the carrier agreed not to come
     estimated_at     timestamptz
 );
+-- Booked at a carrier that was not told yet to come: no more of them than orders that are under way.
+create index shipments_unreleased on shipments (order_id)
+ where carrier <> 'merchant' and tracking_number is not null and released_at is null and canceled_at is null;
 
 -- What happened, for good: nobody updates or deletes a row of it.
 create table order_events (

@@ -1,0 +1,1 @@
+"""What it costs: one run, interleaved rounds, ratios. `make bench-api`."""

@@ -1,0 +1,168 @@
+"""How each step of an order is asked of others, and its undo beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.parcel import ParcelActivities
+    from activities.payment import PaymentActivities
+    from activities.steps import ExaminePayment, ParcelStep, PaymentStep, RefundStep
+    from ordersaga import keys
+    from ordersaga.messages import PaymentNews
+    from ordersaga.money import format_amount
+    from ordersaga.order import OrderTicket, PaymentPlan, RefundPlan
+    from workflows import policy
+    from workflows.saga import Handle, Obligation, Saga
+
+Activity = Callable[..., Any]
+
+
+class Asks:
+    """The remote steps of one order. What is asked through `saga` is undone with it."""
+
+    def __init__(self, ticket: OrderTicket, saga: Saga) -> None:
+        self._order = ticket
+        self._saga = saga
+
+    # --- authorize_payment, charge_payment, check_payment, capture_payment | undo_payment ---------
+
+    def hold_payment(self, payment: PaymentPlan) -> None:
+        self._payment(payment, PaymentActivities.authorize_payment, "hold")
+
+    def charge_payment(self, payment: PaymentPlan) -> None:
+        self._payment(payment, PaymentActivities.charge_payment, "charge")
+
+    def check_payment(self, payment: PaymentPlan, *, time_left: timedelta) -> None:
+        """A payer has acted, perhaps: an outage meanwhile is waited out as long as he would be."""
+        patience_s = max(time_left.total_seconds(), self._order.outage_patience_s)
+        self._payment(payment, PaymentActivities.check_payment, "check", patience_s=patience_s)
+
+    def capture_payment(self, payment: PaymentPlan) -> None:
+        self._payment(payment, PaymentActivities.capture_payment, "capture")
+
+    def _payment(
+        self,
+        payment: PaymentPlan,
+        activity: Activity,
+        verb: str,
+        *,
+        patience_s: float | None = None,
+    ) -> None:
+        options = policy.asking(patience_s=patience_s or self._order.outage_patience_s)
+        self._saga.ask(
+            payment.step,
+            lambda: workflow.start_activity_method(
+                activity,
+                PaymentStep(self._order.order_id, payment),
+                summary=f"{verb} {self._money(payment)}",
+                **options,
+            ),
+            undo=partial(self._undo_payment, payment),
+        )
+
+    def _undo_payment(self, payment: PaymentPlan) -> Handle:
+        return workflow.start_activity_method(
+            PaymentActivities.undo_payment,
+            PaymentStep(self._order.order_id, payment),
+            summary=f"give back {self._money(payment)}",
+            **self._insisting,
+        )
+
+    # --- book_parcel | cancel_parcel -----------------------------------------------------------------
+
+    def book_parcel(self) -> None:
+        parcel = self._order.parcel
+        self._saga.ask(
+            parcel.step,
+            lambda: workflow.start_activity_method(
+                ParcelActivities.book_parcel,
+                self._parcel_step,
+                summary=f"book {parcel.service} at {parcel.carrier}",
+                **policy.asking(patience_s=self._order.outage_patience_s),
+            ),
+            undo=self._undo_parcel,
+        )
+
+    def _undo_parcel(self) -> Handle:
+        return self._insist_on_parcel(
+            ParcelActivities.cancel_parcel, replace(self._parcel_step, in_undo=True), "cancel"
+        )
+
+    def owe_what_was_begun_before(self, payments: Iterable[PaymentPlan]) -> None:
+        """By a workflow that is lost: whatever it asked of others is undone with what this one asks."""
+        for payment in payments:
+            self._saga.owe_undo(payment.step, partial(self._undo_payment, payment))
+        if not self._order.parcel.is_ours:
+            self._saga.owe_undo(self._order.parcel.step, self._undo_parcel)
+
+    # --- After confirm: done however long it takes ----------------------------------------------------
+
+    def release_parcel(self) -> Obligation:
+        """No undo: a reversal follows it."""
+        ask = self._parcel_step
+        return Obligation(
+            ask.release.name,
+            lambda: self._insist_on_parcel(ParcelActivities.release_parcel, ask, "release"),
+        )
+
+    def cancel_parcel(self) -> Obligation:
+        """An undo itself."""
+        ask = self._parcel_step
+        return Obligation(
+            ask.step.name,
+            lambda: self._insist_on_parcel(ParcelActivities.cancel_parcel, ask, "cancel"),
+        )
+
+    def examine_payment(self, news: PaymentNews) -> Obligation:
+        return examine_payment(self._order.order_id, news, self._insisting)
+
+    def refund(self, refund: RefundPlan) -> Obligation:
+        return refund_payment(self._order.order_id, self._order.currency, refund, self._insisting)
+
+    def _insist_on_parcel(self, activity: Activity, ask: ParcelStep, verb: str) -> Handle:
+        summary = f"{verb} at {self._order.parcel.carrier}"
+        return workflow.start_activity_method(activity, ask, summary=summary, **self._insisting)
+
+    def _money(self, payment: PaymentPlan) -> str:
+        return f"{format_amount(payment.amount, self._order.currency)} by {payment.method}"
+
+    @property
+    def _parcel_step(self) -> ParcelStep:
+        return ParcelStep(self._order.order_id, self._order.parcel.id)
+
+    @property
+    def _insisting(self) -> policy.RemoteOptions:
+        return policy.insisting(retry_cap_s=self._order.undo_retry_cap_s)
+
+
+def refund_payment(
+    order_id: str, currency: str, refund: RefundPlan, options: policy.RemoteOptions
+) -> Obligation:
+    """No undo: nobody takes money twice."""
+    what = f"refund {format_amount(refund.amount, currency)} by {refund.method}"
+    return Obligation(
+        refund.step,
+        lambda: workflow.start_activity_method(
+            PaymentActivities.refund_payment, RefundStep(order_id, refund), summary=what, **options
+        ),
+    )
+
+
+def examine_payment(order_id: str, news: PaymentNews, options: policy.RemoteOptions) -> Obligation:
+    """Looks, and writes down what it sees; its result is what has to go back."""
+    return Obligation(
+        keys.books_step(news.payment_id),
+        lambda: workflow.start_activity_method(
+            PaymentActivities.examine_payment,
+            ExaminePayment(order_id, news),
+            summary=f"look at {news.payment_id}: {news.type}",
+            **options,
+        ),
+    )
