@@ -11,7 +11,7 @@ EXAMPLES ?= 1000
 WORKERS  ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all faults chaos planted-bugs fuzz bench-api bench-relay openapi event-schemas lint types clean
+.PHONY: help demo up test test-again test-all faults chaos planted-bugs fuzz bench-api bench-relay openapi event-schemas lint types clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ up: $(STAMP) ## start everything on this machine, until Ctrl-C
 
 test: $(STAMP) ## the tests, but for the slow ones
 	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadgroup
+
+test-again: $(STAMP) ## those tests that failed the last time
+	$(BIN)/python -m pytest -m "not slow" --last-failed --last-failed-no-failures none
 
 test-all: $(STAMP) ## all tests, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered

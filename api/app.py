@@ -30,6 +30,7 @@ from api.auth import KnownKeys
 from api.edge import Edge
 from api.limits import RefusalLimits, RequestLimits, settle_forever
 from api.live import Hub
+from api.pages import site
 from api.problems import FieldError, Problem, to_pointer
 from api.routes import (
     accounts,
@@ -89,6 +90,7 @@ def create_app(settings: Settings) -> FastAPI:
         webhook_deliveries.router,
         webhooks.router,
         health.router,
+        site.router,
     ):
         app.router.routes.extend(router.routes)  # flat, so that a route knows its whole path
     app.add_middleware(Edge)
@@ -151,7 +153,7 @@ async def _refuse(request: Request, error: Exception) -> Response:
     problem = _to_problem(error)
     if problem.kind.code == "method_not_allowed":
         problem.headers["Allow"] = ", ".join(sorted(_methods_of(request)))
-    return problems.answer(problem)
+    return site.refusal(problem) if site.is_page(request) else problems.answer(problem)
 
 
 def _methods_of(request: Request) -> set[str]:

@@ -44,7 +44,7 @@ class Mailbox:
     received: list[EmailMessage] = field(default_factory=list)
     says: Callable[[str], str | None] = lambda _: None
     takes_s: float = 0.0
-    asked: int = 0
+    asked: list[str] = field(default_factory=list)  # whom it was to take mail for
     _server: asyncio.Server | None = None
     port: int = 0
 
@@ -62,7 +62,7 @@ class Mailbox:
     async def handle_RCPT(
         self, _server: SMTP, _session: Any, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
-        self.asked += 1
+        self.asked.append(address)
         answer = self.says(address)
         if answer is not None:
             return answer
