@@ -39,6 +39,7 @@ def refuse_carelessness(settings: Settings, env: Mapping[str, str]) -> None:
         *_broker(settings),
         *_mail(settings),
         *_engine(env),
+        *_payloads(settings),
     ]
     if found:
         raise Careless("\n".join(["not started with ORDERSAGA_ENV=production:", *found]))
@@ -118,6 +119,15 @@ def _engine(env: Mapping[str, str]) -> Iterator[str]:
     host = urlsplit(f"//{config.get('target_host', 'localhost')}").hostname
     if _is_remote(host) and not config.get("tls") and not config.get("api_key"):
         yield "TEMPORAL_ADDRESS: not on this machine, and without TLS or an API key"
+
+
+def _payloads(settings: Settings) -> Iterator[str]:
+    name = ENV_PREFIX + "PAYLOAD_KEYS"
+    if not settings.payload_keys:
+        yield f"{name}: without one Temporal keeps what it is told as it is"
+    for key in settings.payload_keys:
+        if len(set(key.secret)) < LEAST_DISTINCT:
+            yield f"{name}: {key.id} can be guessed"
 
 
 def _is_remote(host: str | None) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import subprocess
@@ -16,6 +18,7 @@ from ordersaga.config import Settings
 # Put together here, so that no file has what looks like a secret.
 SIGNED = "whsec_"
 LOGIN = "postgresql://app:{}@{}/o"
+SAFE_KEY = base64.b64encode(hashlib.sha256(b"drawn at random").digest()).decode()
 BROKER = "{}://{}:Vt5qk2mZx81Lw0@mq.example/"
 
 
@@ -33,6 +36,7 @@ CAREFUL: Mapping[str, str] = {
     ),
     "TEMPORAL_ADDRESS": "temporal.example:7233",
     "TEMPORAL_API_KEY": "a-key-of-the-engine",
+    "ORDERSAGA_PAYLOAD_KEYS": json.dumps([{"id": "2026", "key": SAFE_KEY}]),
 }
 
 
@@ -65,6 +69,15 @@ def test_careful_settings_are_taken() -> None:
         (
             {"ORDERSAGA_CARRIER_WEBHOOK_SECRETS": '{"sandbox": ["whsec_YWJj"]}'},
             "sandbox's can be guessed",
+        ),
+        ({"ORDERSAGA_PAYLOAD_KEYS": "[]"}, "Temporal keeps what it is told as it is"),
+        (
+            {
+                "ORDERSAGA_PAYLOAD_KEYS": json.dumps(
+                    [{"id": "zeros", "key": base64.b64encode(bytes(32)).decode()}]
+                )
+            },
+            "zeros can be guessed",
         ),
         ({"TEMPORAL_API_KEY": ""}, "without TLS or an API key"),
         ({"ORDERSAGA_WEBHOOKS_TO_PRIVATE": "true"}, "reaches our own network"),
