@@ -291,7 +291,10 @@ def _with_return_moved(state: OrderState, happening: Happening) -> tuple[OrderSt
 def _with_payment_moved(
     state: OrderState, happening: Happening, occurred_at: datetime
 ) -> tuple[OrderState, Fact]:
-    """`data`: `payment_id`; for captured and refunded also `amount`; for failed also `code`."""
+    """`data`: `payment_id`; for captured and refunded also `amount`; for failed also `code`.
+
+    More cannot go back than is left of what was taken.
+    """
     payment = state.payment(str(happening.data["payment_id"]))
     after = lifecycle.move(PAYMENT, payment.status, happening.type)
     moved = replace(payment, status=after)
@@ -300,6 +303,8 @@ def _with_payment_moved(
     if after == PaymentStatus.CAPTURED:
         moved = replace(moved, captured=amount)
     elif after in (PaymentStatus.REFUNDED, PaymentStatus.PARTIALLY_REFUNDED):
+        if amount > payment.captured - payment.refunded:
+            raise IllegalMove(machine=PAYMENT, state=payment.status, move=happening.type)
         moved = replace(moved, refunded=payment.refunded + amount)
     elif after == PaymentStatus.FAILED:
         moved = replace(moved, failure_code=str(happening.data.get("code", payment.failure_code)))

@@ -269,6 +269,20 @@ def test_a_refused_capture_leaves_the_hold_and_remembers_why() -> None:
     )
 
 
+def test_more_than_is_left_of_what_was_taken_cannot_go_back() -> None:
+    """And refused, it changes nothing: two parts of a payment are not more than the payment."""
+    state = after(
+        of_payment("payment.captured", amount=700),
+        of_payment("payment.partially_refunded", amount=500),
+    )
+    for type_ in ("payment.partially_refunded", "payment.refunded"):
+        with pytest.raises(IllegalMove):
+            advance(state, of_payment(type_, amount=201), BEGIN)
+    assert state.payment("pay_1").refunded == 500
+    state, _ = advance(state, of_payment("payment.refunded", amount=200), BEGIN)
+    assert state.payment("pay_1").refunded == 700
+
+
 @pytest.mark.parametrize("type_", sorted(NOTES - {"payment.refused"}))
 def test_a_note_moves_no_machine(type_: str) -> None:
     before = after()

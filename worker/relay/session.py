@@ -17,7 +17,7 @@ from ordersaga.errors import DatabaseUnavailable
 APPLICATION_NAME: Final = "ordersaga-relay"
 MOST_RELAYS: Final = 64
 HEARTBEAT_S: Final = 5.0
-HEARTBEAT_TIMEOUT_S: Final = 3.0
+ANSWER_TIMEOUT_S: Final = 10.0  # a busy server answers late, and a new session is no quicker
 
 
 class Session:
@@ -40,7 +40,7 @@ class Session:
             self._connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
                 self._database_url,
                 timeout=CONNECT_TIMEOUT_S,
-                command_timeout=HEARTBEAT_TIMEOUT_S,
+                command_timeout=ANSWER_TIMEOUT_S,
                 server_settings={"application_name": APPLICATION_NAME},
             )
             try:
