@@ -382,5 +382,6 @@ async def test_a_carrier_that_neither_comes_nor_lets_go_is_asked_once_and_the_or
     await until_true(lambda: _has_more_starts(temporal, order, "cancel_parcel", 0))
     await asyncio.sleep(QUIET_S)
     assert (await shop.get(order["id"]))["status"] == "shipped", "he said that he picked it up"
-    assert (await shop.history(order["id"]))[-1] == "parcel.refused"
+    history = await shop.history(order["id"])
+    assert history.count("parcel.refused") == 1  # before the pick-up is heard of, or after it
     assert await starts_of(temporal, order, "cancel_parcel") == 1
