@@ -36,6 +36,7 @@ def refuse_carelessness(settings: Settings, env: Mapping[str, str]) -> None:
         *_database(settings),
         *_participants(settings),
         *_webhooks(settings),
+        *_pages(settings),
         *_broker(settings),
         *_mail(settings),
         *_engine(env),
@@ -93,6 +94,17 @@ def _webhooks(settings: Settings) -> Iterator[str]:
                     yield f"{name}: {sender}'s can be guessed"
     if settings.payment_provider_key and STRIPE not in settings.payment_webhook_secrets:
         yield f"{ENV_PREFIX}PAYMENT_WEBHOOK_SECRETS: without {STRIPE}'s, its messages are refused"
+
+
+def _pages(settings: Settings) -> Iterator[str]:
+    name = f"{ENV_PREFIX}LINK_SECRETS"
+    if not settings.link_secrets:
+        yield f"{name}: is not set"
+    if any(_is_simple(secret) for secret in settings.link_secrets):
+        yield f"{name}: can be guessed, and every order's page with it"
+    public = urlsplit(settings.public_url)
+    if public.scheme == "http" and _is_remote(public.hostname):
+        yield f"{ENV_PREFIX}PUBLIC_URL: not on this machine, and without https://"
 
 
 def _broker(settings: Settings) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Final, TypeAlias
 
 import structlog
+from sse_starlette import ServerSentEvent
 
 from adapters.postgres.outbox import read_after
 from adapters.postgres.pool import Connection, reading
@@ -69,6 +70,31 @@ async def follow_order(
                 yield text
     except Unavailable as error:
         log.warning("stream.interrupted", error=str(error))  # he comes again
+
+
+async def follow_changes(services: Services, order_id: str, *, known: int) -> AsyncIterator[bytes]:
+    """Only that one order has more events than `known`, and how many: nothing of what happened."""
+    progress = Progress(known)
+    yield progress.begin()
+    try:
+        with services.live.follow_order(order_id, known=known, key=None) as listener:
+            async with services.live.turns, reading(services.pool) as connection:
+                happened = await read_histories(connection, {order_id: known}, limit=PAGE)
+            if happened:
+                yield progress.tell([_tell_number(happened[-1].sequence)])
+            while (news := await listener.next()) is not None:
+                text = progress.tell([_tell_number(told.number) for told in news.told[-1:]])
+                if news.heartbeat is not None:
+                    text += progress.beat(news.heartbeat)
+                if text:
+                    yield text
+    except Unavailable as error:
+        log.warning("stream.interrupted", error=str(error))  # he comes again
+
+
+def _tell_number(number: int) -> Told:
+    sent = ServerSentEvent(str(number), id=str(number), event="changed", sep=LINE_END)
+    return Told(number, sent.encode())
 
 
 async def follow_tenant(

@@ -155,6 +155,28 @@ class RefusalLimits:
         return self._buckets[address]
 
 
+class LinkLimits:
+    """Requests of an order's page, by its order, in this process: whoever has the link has no key."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._per_min = settings.requests_per_min_per_link
+        self._buckets: dict[str, Bucket] = {}
+
+    def take(self, order_id: str) -> None:
+        """One request; raises the `Problem` where there are too many."""
+        if not self._per_min:
+            return
+        if order_id not in self._buckets:
+            if len(self._buckets) >= MOST_REMEMBERED:
+                self._buckets.clear()
+            per_s = self._per_min / MINUTE_S
+            self._buckets[order_id] = Bucket(per_s=per_s, burst=self._per_min)
+        bucket = self._buckets[order_id]
+        if wait_s := bucket.wait_s():
+            raise too_fast(wait_s, "this page is asked for too often")
+        bucket.take()
+
+
 def caps_of(caller: ApiKey, settings: Settings) -> OpenOrderCaps:
     """How many orders this key and its tenant may have open."""
     of_key = caller.open_orders

@@ -71,11 +71,18 @@ def _tell(event: OrderEvent, number: int) -> Told:
     return Told(number, sent.encode())
 
 
+@dataclass(frozen=True)
+class Visitor:
+    """Somebody without a key, who has the link of an order's page. `id`: the order's."""
+
+    id: str
+
+
 @dataclass(eq=False)
 class Listener:
-    """Somebody who follows one order, or all of a tenant. `key`: what he showed."""
+    """Somebody who follows one order, or all of a tenant. `key`: what he showed; a visitor has none."""
 
-    key: str = field(repr=False)
+    key: str | None = field(repr=False)
     idle_s: float | None  # how long he is kept without news
     _waiting: list[Told] = field(default_factory=list)
     _heartbeat: int | None = None
@@ -142,16 +149,19 @@ class Hub:
 
     # --- Who listens ------------------------------------------------------------------------------
 
-    def admit(self, caller: ApiKey) -> None:
+    def admit(self, caller: ApiKey | Visitor) -> None:
         """One stream more, until `dismiss`. Raises the `Problem` where there are too many."""
-        of_key, of_process = self._settings.streams_per_key, self._settings.streams_per_process
+        of_process = self._settings.streams_per_process
+        is_visitor = isinstance(caller, Visitor)
+        of_one = self._settings.streams_per_link if is_visitor else self._settings.streams_per_key
         if self.closing.is_set() or 0 < of_process <= self._open.total():
             raise Problem("streams_full", "this process has as many streams as it can hold")
-        if 0 < of_key <= self._open[caller.id]:
-            raise Problem("too_many_streams", f"this key has {of_key} streams open here")
+        if 0 < of_one <= self._open[caller.id]:
+            whose = "link" if is_visitor else "key"
+            raise Problem("too_many_streams", f"this {whose} has {of_one} streams open here")
         self._open[caller.id] += 1
 
-    def dismiss(self, caller: ApiKey) -> None:
+    def dismiss(self, caller: ApiKey | Visitor) -> None:
         """His stream is over."""
         self._open[caller.id] -= 1
         if not self._open[caller.id]:
@@ -159,7 +169,7 @@ class Hub:
 
     @property
     def open_streams(self) -> int:
-        """Of all keys."""
+        """Of all keys and links."""
         return self._open.total()
 
     def followers_of(self, tenant: str) -> int:
@@ -167,7 +177,7 @@ class Hub:
         return len(self._of_tenants.get(tenant, ()))
 
     @contextmanager
-    def follow_order(self, order_id: str, *, known: int, key: str) -> Iterator[Listener]:
+    def follow_order(self, order_id: str, *, known: int, key: str | None) -> Iterator[Listener]:
         """Tells all after `known`, or what another listener's news have already gone beyond: read that
         after this is entered."""
         self._sequences.setdefault(order_id, known)
@@ -288,9 +298,8 @@ class Hub:
         """A heartbeat for everybody whose key is still good; the end for the others."""
         while True:
             await asyncio.sleep(HEARTBEAT_S)
-            refused = {
-                key for key in {one.key for one in self._listeners()} if await self._is_refused(key)
-            }
+            shown = {one.key for one in self._listeners() if one.key is not None}
+            refused = {key for key in shown if await self._is_refused(key)}
             for listener in self._listeners():
                 if listener.key in refused:
                     listener.end()

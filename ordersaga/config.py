@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from ordersaga.money import MINOR_UNIT_DECIMALS
+from ordersaga.order import RemoteLane
 
 ENV_PREFIX = "ORDERSAGA_"
 DAY_S: Final = 24 * 3600
@@ -91,6 +92,10 @@ def _each_id_once(given: tuple[PayloadKey, ...]) -> tuple[PayloadKey, ...]:
     return given
 
 
+# Random text each. The first signs, all of them are taken.
+LinkSecrets = Annotated[
+    tuple[Annotated[str, StringConstraints(min_length=1)], ...], BeforeValidator(_listed)
+]
 # The first encrypts, all of them read.
 PayloadKeys = Annotated[
     tuple[PayloadKey, ...], BeforeValidator(_listed), AfterValidator(_each_id_once)
@@ -150,6 +155,19 @@ class Settings(BaseModel):
     )
     seller_locale: str = Field(default="en", description="en or zh; a BCP 47 tag")
 
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s/?#]+)?$",
+        description="where buyers reach the API's pages: https://orders.shop.example; mails link there",
+    )
+    link_secrets: LinkSecrets = Field(
+        default=(),
+        repr=False,
+        description='for the links of orders\' pages, as JSON: ["…"]; '
+        "the first signs, all of them are taken; without any there are no such pages",
+    )
+    shop_name: str = Field(default="", description="whose pages they are, as buyers know it")
+
     payload_keys: PayloadKeys = Field(
         default=(),
         repr=False,
@@ -175,9 +193,20 @@ class Settings(BaseModel):
         ge=0,
         description="live streams at an API process; of this and the next, 0: any",
     )
-    streams_per_process: int = Field(default=2_000, ge=0, description="of all keys")
+    streams_per_process: int = Field(default=2_000, ge=0, description="of all keys and links")
+    streams_per_link: int = Field(
+        default=10, ge=0, description="of an order's page at an API process; 0: any number"
+    )
+    requests_per_min_per_link: int = Field(
+        default=240, ge=0, description="of an order's page at an API process; 0: any number"
+    )
 
     database_pool_size: int = Field(default=10, ge=1, description="connections a process")
+    remote_lane: RemoteLane = Field(
+        default="queued",
+        description="how providers and carriers are asked before the decision: by the task queue; "
+        "or local_first, within the workflow's own task for 2 s: half the CPU of a card order",
+    )
     outage_patience_s: int = Field(
         default=60,
         ge=1,

@@ -6,6 +6,7 @@ At least once, most often once: a mail that left just before we died is sent aga
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -23,12 +24,13 @@ from adapters.postgres.pool import Connection, Pool, reading
 from ordersaga.errors import DatabaseUnavailable
 from ordersaga.events import OrderEvent
 from ordersaga.lifecycle import PaymentStatus
+from ordersaga.links import NO_LINKS, TrackLinks
 from ordersaga.notices import MAILED, Audience
 
 LINES: Final = 4  # to the server, side by side
 A_LINE: Final = 5  # mails, one after the other
 SEND_S: Final = 60.0  # the longest that one mail takes
-LEASE_S: Final = 2 * A_LINE * SEND_S  # so that nobody else sends what is still being sent
+LEASE_S: Final = 90.0  # longer than one mail; then another sends what a dead one had claimed
 LOOK_EVERY_S: Final = 2.0
 AWAY_S: Final = 15.0  # before a server that is away is asked again
 # After a "not now": about a day, then it is given up.
@@ -54,7 +56,8 @@ class Skipped(Exception):
 
 
 class NoticeSender:
-    """Sends what is due. `sellers`: addresses by tenant, `*` for all others. `kept_s`: how long rows stay."""
+    """Sends what is due. `sellers`: addresses by tenant, `*` for all others. `kept_s`: how long rows stay.
+    `links`: to orders' pages, for their buyers."""
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class NoticeSender:
         sellers: Mapping[str, str],
         seller_locale: str,
         kept_s: float,
+        links: TrackLinks = NO_LINKS,
     ) -> None:
         self._pool = pool
         self._server = server
@@ -72,6 +76,7 @@ class NoticeSender:
         self._sellers = sellers
         self._seller_locale = seller_locale
         self._kept_s = kept_s
+        self._links = links
 
     async def run_forever(self) -> None:
         """Until it is cancelled; no outage and no bug ends it."""
@@ -106,19 +111,28 @@ class NoticeSender:
     async def _send_due(self) -> bool:
         """False: nothing was due. Raises `ServerAway`: then all that was not sent waits."""
         async with reading(self._pool) as connection:
+            claimed_s = time.monotonic()
             due = await notices.claim_due(connection, lease_s=LEASE_S, limit=LINES * A_LINE)
         shares = [due[start : start + A_LINE] for start in range(0, len(due), A_LINE)]
-        ends = await asyncio.gather(*map(self._send_share, shares), return_exceptions=True)
+        ends = await asyncio.gather(
+            *(self._send_share(share, claimed_s) for share in shares), return_exceptions=True
+        )
         for end in ends:
             if end is not None:
                 raise end
         return bool(due)
 
-    async def _send_share(self, due: Sequence[DueNotice]) -> None:
+    async def _send_share(self, due: Sequence[DueNotice], leased_s: float) -> None:
+        """`leased_s`: since when they are ours. No mail begins that may outlive its lease."""
         left = list(due)
         try:
             async with self._server.line() as line:
                 while left:
+                    if time.monotonic() > leased_s + LEASE_S - SEND_S:
+                        leased_s = time.monotonic()
+                        left = await self._still_ours(left)
+                        if not left:
+                            break
                     await self._send(line, left[0])
                     left.pop(0)
         except LineLost:
@@ -127,6 +141,11 @@ class NoticeSender:
             if left:
                 async with reading(self._pool) as connection:
                     await notices.give_up_lease(connection, left)
+
+    async def _still_ours(self, due: Sequence[DueNotice]) -> list[DueNotice]:
+        """For another lease; without those that somebody else has taken."""
+        async with reading(self._pool) as connection:
+            return list(await notices.renew_lease(connection, due, lease_s=LEASE_S))
 
     async def _send(self, line: Line, due: DueNotice) -> None:
         try:
@@ -140,6 +159,7 @@ class NoticeSender:
                 address=address,
                 message_id=due.message_id,
                 facts=facts_of(order, due.data, due.about, reader),
+                page=self._links.public_url(order.id) if due.audience == Audience.BUYER else "",
             )
             mail = self._writer.write(letter, reader)
             async with asyncio.timeout(SEND_S):

@@ -13,6 +13,7 @@ from adapters.mail.writing import Writer
 from adapters.postgres.pool import Pool
 from adapters.rabbitmq import RabbitPublisher
 from ordersaga.config import Settings
+from ordersaga.links import TrackLinks
 from worker.notices import MailSink, NoticeSender
 from worker.relay.lane import FanOut, Publisher
 from worker.webhooks import AT_ONCE, WebhookFanOut, WebhookSender
@@ -44,6 +45,7 @@ async def sinks_of(settings: Settings, pool: Pool) -> AsyncIterator[Sinks]:
                 sellers=settings.seller_email,
                 seller_locale=settings.seller_locale,
                 kept_s=settings.events_kept_s,
+                links=TrackLinks.of(settings),
             )
             sinks.fan_outs.append(MailSink())
             sinks.background += [sender.run_forever, sender.forget_forever]

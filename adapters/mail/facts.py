@@ -38,8 +38,8 @@ def facts_of(
         "cause": next((r.cause for r in order.refunds if r.id == about), ""),
         "returned_goods": _returned_goods(order, about),
         "return_id": str(data.get("return_id") or ""),
-        "until": reader.time(_until(order, payment)),
-        "link": _link(payment),
+        "until": reader.time(pay_until(order, payment)),
+        "link": pay_link(payment),
         "step": str(data.get("step") or ""),
         "error": str(data.get("error") or ""),
         "payment": payment.id if payment else "",
@@ -75,7 +75,7 @@ def _returned_goods(order: StoredOrder, return_id: str) -> str:
     return "\n".join(f"{line.quantity} × {line.sku}" for line in lines)
 
 
-def _until(order: StoredOrder, payment: StoredPayment | None) -> datetime:
+def pay_until(order: StoredOrder, payment: StoredPayment | None) -> datetime:
     """A slip's own last moment: we wait longer, for a bank to tell us that it was paid."""
     expires_s = _action(payment).get("expires_at")
     if isinstance(expires_s, int):
@@ -83,7 +83,7 @@ def _until(order: StoredOrder, payment: StoredPayment | None) -> datetime:
     return payment.expires_at if payment and payment.expires_at else order.deadline
 
 
-def _link(payment: StoredPayment | None) -> str:
+def pay_link(payment: StoredPayment | None) -> str:
     """A page to pay at; nothing but the web's own addresses."""
     found = (str(_action(payment).get(name) or "") for name in _LINKS)
     return next((url for url in found if url.startswith(("https://", "http://"))), "")

@@ -54,6 +54,7 @@ class Words(BaseModel):
 
     greeting: str
     footer: str
+    follow: str  # what stands on the way to the order's page
     why: Mapping[str, str]  # code of a failure → a sentence; "" for all others
     buyer: Mapping[str, _Saying]
     seller: Mapping[str, _Saying]
@@ -68,6 +69,7 @@ class Letter:
     address: str
     message_id: str  # without its domain
     facts: Mapping[str, str]
+    page: str = ""  # of the order, for its buyer; empty: there is none
 
 
 @cache
@@ -106,6 +108,8 @@ class Writer:
             "paragraphs": [[greeting], *_paragraphs(body)],
             "label": label,
             "link": letter.facts["link"] if label else "",
+            "follow": words.follow if letter.page else "",
+            "page": letter.page,
             "footer": footer,
         }
         mail = EmailMessage(policy=SMTP)

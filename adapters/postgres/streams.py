@@ -43,6 +43,12 @@ async def find_version(connection: Connection, *, tenant: str, order_id: str) ->
     return version
 
 
+async def find_tenant(connection: Connection, *, order_id: str) -> str | None:
+    """Whose order it is; None: there is no such order. For whoever has its signed link, and no key."""
+    tenant: str | None = await _sql.find_tenant(connection, order_id=order_id)
+    return tenant
+
+
 async def read_histories(
     connection: Connection, known: Mapping[str, int], *, limit: int
 ) -> tuple[OrderEvent, ...]:

@@ -19,7 +19,7 @@ METHOD_NOT_AVAILABLE: Final = "method_not_available"
 AMOUNT_NOT_ACCEPTED: Final = "amount_not_accepted"
 
 # Our code → what people are told.
-_SENTENCES: Final = {
+SENTENCES: Final = {
     CARD_DECLINED: "The bank declined the payment.",
     "insufficient_funds": "There is not enough money for it.",
     "limit_exceeded": "The amount, or the number of payments, is beyond the card's limit.",
@@ -99,7 +99,7 @@ _OURS: Final = {theirs: ours for ours, reasons in _REASONS.items() for theirs in
 
 def refusal(code: str) -> Refusal:
     """A no by its own code of ours."""
-    return Refusal("payment", code, _SENTENCES[code])
+    return Refusal("payment", code, SENTENCES[code])
 
 
 def is_known(problem: Problem) -> bool:

@@ -163,7 +163,7 @@ async def test_where_a_parcel_was_seen_is_told_by_its_carriers_clock(
 ) -> None:
     order_id, number = str((await confirmed(shop, api.pool))["id"]), fresh("BR-")
     await ask(shop, order_id, "ship", {"tracking_number": number})
-    link = (await look(shop, order_id))["links"]["track"]  # type: ignore[index]
+    link = (await look(shop, order_id))["links"]["tracking"]  # type: ignore[index]
     assert (await shop.get(link)).json() == {"events": []}
 
     own_site = PostgresOwnSite(api.pool)

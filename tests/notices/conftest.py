@@ -22,6 +22,7 @@ from adapters.mail.writing import Writer
 from adapters.postgres import outbox
 from adapters.postgres.pool import Pool, reading
 from cli.stack.stack import LocalStack
+from ordersaga.links import TrackLinks
 from ordersaga.order import NewOrder, NewPayment
 from tests.postgres.merchant import Merchant
 from tests.relay.conftest import merchant, pool, relaying, stack, until
@@ -35,6 +36,8 @@ SELLER = "seller@shop.example"
 BUYER = "ana@example.org"
 ANA: dict[str, JsonValue] = {"name": "Ana", "email": BUYER, "locale": "en", "notify": "all"}
 KEPT_S = 3600.0
+PUBLIC_URL = "https://orders.shop.example"
+LINKS = TrackLinks(["of these tests alone"], public_url=PUBLIC_URL)
 
 
 @dataclass
@@ -109,6 +112,7 @@ def sender_to(mailbox: Mailbox, pool: Pool, *, kept_s: float = KEPT_S) -> Notice
         sellers={"*": SELLER},
         seller_locale="en",
         kept_s=kept_s,
+        links=LINKS,
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
@@ -186,6 +188,71 @@ async def test_what_a_dead_sender_had_claimed_is_anothers_after_its_lease(
     assert not await claim()
     await asyncio.sleep(1.1)
     assert await claim() == first
+
+
+async def test_a_lease_that_was_renewed_is_nobody_elses_and_one_that_was_taken_over_is_not_renewed(
+    stack: LocalStack, pool: Pool, merchant: Merchant
+) -> None:
+    async with written_down(stack, pool):
+        order = await buy(merchant)
+        await until(lambda: _has(pool, order, "confirmed"))
+
+    async def claim(lease_s: float) -> tuple[rows.DueNotice, ...]:
+        async with reading(pool) as connection:
+            due = await rows.claim_due(connection, lease_s=lease_s, limit=100)
+        return tuple(each for each in due if each.order_id == order.id)
+
+    async def renew(due: Sequence[rows.DueNotice], lease_s: float) -> tuple[rows.DueNotice, ...]:
+        async with reading(pool) as connection:
+            return await rows.renew_lease(connection, due, lease_s=lease_s)
+
+    first = await claim(0.1)
+    await asyncio.sleep(0.2)
+    first = await renew(first, 0.1)
+    assert len(first) == 2, "nobody has taken them meanwhile"
+    await asyncio.sleep(0.2)
+    second = await claim(0.1)
+    assert {each.id for each in second} == {each.id for each in first}
+    assert await renew(first, 600.0) == (), "they are another's"
+    assert len(await renew(second, 600.0)) == 2
+    await asyncio.sleep(0.2)
+    assert await claim(600.0) == ()
+
+
+async def test_what_is_still_to_be_sent_stays_the_senders_mail_by_mail(
+    stack: LocalStack,
+    pool: Pool,
+    merchant: Merchant,
+    mailbox: Mailbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(notices, "LEASE_S", notices.SEND_S)  # none outlives the next mail
+    mailbox.takes_s = 1.0
+    async with written_down(stack, pool):
+        orders = [await buy(merchant) for _ in range(2)]
+        await until(lambda: _has(pool, orders[-1], "confirmed"))
+    leases: dict[int, set[datetime]] = defaultdict(set)
+
+    async def was_renewed() -> bool:
+        async with reading(pool) as connection:
+            due = await connection.fetch(
+                "select id, next_try_at from notices where status = 'due' and order_id = any($1)",
+                [order.id for order in orders],
+            )
+        for row in due:
+            leases[row["id"]].add(row["next_try_at"])
+        return any(len(each) > 2 for each in leases.values())  # due, claimed, renewed
+
+    assert not await was_renewed()
+    async with sending(sender_to(mailbox, pool)):
+        await until(was_renewed)
+        mailbox.takes_s = 0.0
+        await _is_told(pool, *orders)
+    assert [mailbox.names_of(order) for order in orders] == 2 * [["confirmed"]]
+
+
+def test_who_was_to_hear_from_a_killed_sender_hears_from_another_within_two_minutes() -> None:
+    assert notices.SEND_S < notices.LEASE_S <= 120.0
 
 
 async def test_two_senders_send_each_mail_once(

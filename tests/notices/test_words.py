@@ -13,10 +13,13 @@ from adapters.mail.figures import LANGUAGES, Reader
 from adapters.mail.writing import Letter, Words, Writer, words_in
 from adapters.postgres.pool import Pool
 from cli.stack.stack import LocalStack
+from ordersaga.links import TRACK_PATH
 from ordersaga.notices import MAILED, NOTICES, Channel
 from tests.notices.conftest import (
     ANA,
     BUYER,
+    LINKS,
+    PUBLIC_URL,
     SELLER,
     Mailbox,
     all_done,
@@ -89,8 +92,12 @@ def _is_well_made(mail: EmailMessage, language: str) -> None:
     assert f'<html lang="{language}">' in _html(mail)
     # Nothing is fetched when it is read, so nobody is told who has read it.
     assert not re.search(r"<(img|script|link|iframe|style)|src=|url\(", _html(mail), re.IGNORECASE)
-    links = re.findall(r'https?://[^\s"<]+', unescape(_html(mail)))
-    assert set(links) <= {SLIP_URL}
+    links = set(re.findall(r'https?://[^\s"<]+', unescape(_html(mail))))
+    assert len(links - {SLIP_URL}) == (1 if mail["To"] == BUYER else 0)
+    for link in links - {SLIP_URL}:
+        path = link.removeprefix(PUBLIC_URL + TRACK_PATH)
+        assert str(LINKS.order_of(path)) in mail["Subject"], "its own order's page, no other's"
+        assert link in _text(mail)
 
 
 async def test_a_sellers_mail_tells_nothing_of_the_person_who_buys(

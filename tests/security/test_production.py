@@ -37,6 +37,7 @@ CAREFUL: Mapping[str, str] = {
     "TEMPORAL_ADDRESS": "temporal.example:7233",
     "TEMPORAL_API_KEY": "a-key-of-the-engine",
     "ORDERSAGA_PAYLOAD_KEYS": json.dumps([{"id": "2026", "key": SAFE_KEY}]),
+    "ORDERSAGA_LINK_SECRETS": json.dumps([SAFE_KEY]),
 }
 
 
@@ -81,6 +82,9 @@ def test_careful_settings_are_taken() -> None:
         ),
         ({"TEMPORAL_API_KEY": ""}, "without TLS or an API key"),
         ({"ORDERSAGA_WEBHOOKS_TO_PRIVATE": "true"}, "reaches our own network"),
+        ({"ORDERSAGA_LINK_SECRETS": "[]"}, "LINK_SECRETS: is not set"),
+        ({"ORDERSAGA_LINK_SECRETS": json.dumps([SAFE_KEY, "short"])}, "every order's page"),
+        ({"ORDERSAGA_PUBLIC_URL": "http://orders.shop.example"}, "PUBLIC_URL"),
         ({"ORDERSAGA_AMQP_URL": BROKER.format("amqp", "app")}, "without amqps"),
         ({"ORDERSAGA_AMQP_URL": BROKER.format("amqps", "guest")}, "as guest"),
         ({"ORDERSAGA_AMQP_URL": "amqps://mq.example/"}, "as guest"),

@@ -11,6 +11,10 @@ select e.order_id, e.sequence, d.tenant, e.type, e.machine, e.from_state, e.to_s
 -- The newest sequence of an order's history; null: this tenant has no such order.
 select version from orders where tenant = :tenant and id = :order_id;
 
+-- name: find_tenant$
+-- Whose order it is; null: there is no such order. For whoever has its signed link, and no key.
+select tenant from orders where id = :order_id;
+
 -- name: find_bounds^
 -- The newest position that can be read, the last that was given (one may be on its way, or be forgotten), and the
 -- oldest from which on all are surely kept (null: none is): events are forgotten by their age, and one that was
