@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from temporalio import activity
+from temporalio.api.common.v1 import Payloads, WorkflowExecution
+from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
+from temporalio.service import RPCError
 
 from ordersaga import keys
 from ordersaga.errors import OrdersagaError, Unavailable
@@ -18,6 +22,8 @@ from ordersaga.ports import Records
 
 # Three may be a hiccup; by the fifth some ten seconds have passed.
 TRIES_BEFORE_ATTENTION: Final = 5
+ATTENTION_SIGNAL: Final = "attention"  # takes the step's name
+SIGNAL_TIMEOUT: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -47,10 +53,11 @@ class Because:
 
 @dataclass(frozen=True)
 class PaymentStep:
-    """One payment of one order."""
+    """One payment of one order. `is_repeat`: it was asked before, and what came of it is not known."""
 
     order_id: str
     payment: PaymentPlan
+    is_repeat: bool = False
 
     @property
     def step(self) -> Step:
@@ -128,7 +135,29 @@ async def calling_a_person(records: Records, step: Step) -> AsyncIterator[None]:
         if tries >= TRIES_BEFORE_ATTENTION:
             with suppress(Unavailable):  # then the next failure raises it
                 await records.raise_attention(step.order_id, step.name, _told(error), tries)
+            with suppress(RPCError):
+                await _tell_workflow(step)
         raise
+
+
+async def _tell_workflow(step: Step) -> None:
+    """So that Temporal's pages and searches say so too.
+
+    Told at every failure, heard once: the server drops a signal of an id that it had before.
+    """
+    info, client = activity.info(), activity.client()
+    assert info.workflow_id is not None, "a step is a workflow's"
+    assert info.workflow_run_id is not None, "and of one run of it"
+    request = SignalWorkflowExecutionRequest(
+        namespace=client.namespace,
+        workflow_execution=WorkflowExecution(
+            workflow_id=info.workflow_id, run_id=info.workflow_run_id
+        ),
+        signal_name=ATTENTION_SIGNAL,
+        request_id=f"{step.name}:{info.activity_id}",
+        input=Payloads(payloads=await client.data_converter.encode([step.name])),
+    )
+    await client.workflow_service.signal_workflow_execution(request, timeout=SIGNAL_TIMEOUT)
 
 
 def _told(error: Exception) -> str:

@@ -22,7 +22,7 @@ SHORT_PATIENCE = {
 }
 
 # Their tests share a stack of their own, which costs much of a core even while it idles.
-ON_ONE_WORKER = ("audit", "demo", "conformance")
+ON_ONE_WORKER = ("audit", "demo", "conformance", "temporal_ui")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

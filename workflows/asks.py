@@ -19,9 +19,14 @@ with workflow.unsafe.imports_passed_through():
     from ordersaga.money import format_amount
     from ordersaga.order import OrderTicket, PaymentPlan, RefundPlan
     from workflows import policy
+    from workflows.lanes import LocalFirst
     from workflows.saga import Handle, Obligation, Saga
 
 Activity = Callable[..., Any]
+
+# What Temporal's pages call it, before the carrier's name.
+RELEASE = "tell it to come:"
+CANCEL = "cancel the parcel at"
 
 
 class Asks:
@@ -58,11 +63,12 @@ class Asks:
         options = policy.asking(patience_s=patience_s or self._order.outage_patience_s)
         self._saga.ask(
             payment.step,
-            lambda: workflow.start_activity_method(
+            lambda: self._begin(
                 activity,
                 PaymentStep(self._order.order_id, payment),
+                again=PaymentStep(self._order.order_id, payment, is_repeat=True),
                 summary=f"{verb} {self._money(payment)}",
-                **options,
+                options=options,
             ),
             undo=partial(self._undo_payment, payment),
         )
@@ -81,18 +87,19 @@ class Asks:
         parcel = self._order.parcel
         self._saga.ask(
             parcel.step,
-            lambda: workflow.start_activity_method(
+            lambda: self._begin(
                 ParcelActivities.book_parcel,
                 self._parcel_step,
-                summary=f"book {parcel.service} at {parcel.carrier}",
-                **policy.asking(patience_s=self._order.outage_patience_s),
+                again=self._parcel_step,
+                summary=f"book the parcel at {parcel.carrier}, {parcel.service}",
+                options=policy.asking(patience_s=self._order.outage_patience_s),
             ),
             undo=self._undo_parcel,
         )
 
     def _undo_parcel(self) -> Handle:
         return self._insist_on_parcel(
-            ParcelActivities.cancel_parcel, replace(self._parcel_step, in_undo=True), "cancel"
+            ParcelActivities.cancel_parcel, replace(self._parcel_step, in_undo=True), CANCEL
         )
 
     def owe_what_was_begun_before(self, payments: Iterable[PaymentPlan]) -> None:
@@ -109,7 +116,7 @@ class Asks:
         ask = self._parcel_step
         return Obligation(
             ask.release.name,
-            lambda: self._insist_on_parcel(ParcelActivities.release_parcel, ask, "release"),
+            lambda: self._insist_on_parcel(ParcelActivities.release_parcel, ask, RELEASE),
         )
 
     def cancel_parcel(self) -> Obligation:
@@ -117,7 +124,7 @@ class Asks:
         ask = self._parcel_step
         return Obligation(
             ask.step.name,
-            lambda: self._insist_on_parcel(ParcelActivities.cancel_parcel, ask, "cancel"),
+            lambda: self._insist_on_parcel(ParcelActivities.cancel_parcel, ask, CANCEL),
         )
 
     def examine_payment(self, news: PaymentNews) -> Obligation:
@@ -126,8 +133,29 @@ class Asks:
     def refund(self, refund: RefundPlan) -> Obligation:
         return refund_payment(self._order.order_id, self._order.currency, refund, self._insisting)
 
+    def _begin(
+        self,
+        activity: Activity,
+        ask: PaymentStep | ParcelStep,
+        *,
+        again: PaymentStep | ParcelStep,
+        summary: str,
+        options: policy.RemoteOptions,
+    ) -> Handle:
+        """In the lane that the order's ticket says. `again`: what is asked when it was asked before."""
+
+        def queued(asked: PaymentStep | ParcelStep) -> workflow.ActivityHandle[Any]:
+            return workflow.start_activity_method(activity, asked, summary=summary, **options)
+
+        if self._order.remote_lane == "queued":
+            return queued(ask)
+        at_once = workflow.start_local_activity_method(
+            activity, ask, summary=summary, **policy.LOCAL_FIRST
+        )
+        return LocalFirst(at_once, lambda: queued(again))
+
     def _insist_on_parcel(self, activity: Activity, ask: ParcelStep, verb: str) -> Handle:
-        summary = f"{verb} at {self._order.parcel.carrier}"
+        summary = f"{verb} {self._order.parcel.carrier}"
         return workflow.start_activity_method(activity, ask, summary=summary, **self._insisting)
 
     def _money(self, payment: PaymentPlan) -> str:

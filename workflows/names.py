@@ -25,3 +25,7 @@ ORDER_STATUS: Final = SearchAttributeKey.for_keyword("OrderStatus")
 PAYMENT_STATUS: Final = SearchAttributeKey.for_keyword("PaymentStatus")
 CUSTOMER_ID: Final = SearchAttributeKey.for_keyword("CustomerId")  # hashed
 ORDER_TOTAL: Final = SearchAttributeKey.for_int("OrderTotal")  # minor units
+# The step that keeps failing and needs a person, while it does: `payment:pay_…`.
+ATTENTION: Final = SearchAttributeKey.for_keyword("Attention")
+# Who said no, and why, of an order that is not to be: `stock:out_of_stock`, `customer:canceled`.
+UNDONE_BY: Final = SearchAttributeKey.for_keyword("UndoneBy")

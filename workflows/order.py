@@ -1,7 +1,7 @@
 """The order as a durable workflow: `run` is the business.
 
 Its plumbing: `asks.py` (how each step is asked, its undo beside it), `saga.py` (undo, retries, people),
-`news.py` (what is heard from outside), `policy.py` (every time-out, named).
+`hold.py` (who stops it), `news.py` (what is heard from outside), `policy.py` (every time-out, named).
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ with workflow.unsafe.imports_passed_through():
     from activities.local import OwnSiteActivities
     from activities.steps import Because, Decide, FollowParcel, HoldOwnSite
     from ordersaga import keys
-    from ordersaga.lifecycle import FINAL, PaymentStatus, Status
+    from ordersaga.lifecycle import FINAL, Status
     from ordersaga.methods import METHODS
     from ordersaga.order import (
         CANCEL_ASKED,
         DECLINED_BY_MERCHANT,
-        NOBODY_RELEASED_IT,
         PAYMENT_EXPIRED,
         Decision,
         Followed,
@@ -34,28 +33,30 @@ with workflow.unsafe.imports_passed_through():
         ReversalOpened,
         Standing,
     )
-    from workflows import names, policy
+    from workflows import names, words
     from workflows.asks import Asks
+    from workflows.attention import InAttention
     from workflows.cancellation import cancel_is_a_request, until
-    from workflows.display import show, tell
+    from workflows.display import Display, payment_status, show, show_status
+    from workflows.hold import Hold, time_left
     from workflows.news import News
+    from workflows.own_site import here
     from workflows.saga import OUT_OF_PATIENCE, SKIPPED, Saga
-
-# Requests that say whether the order is held.
-HOLD_WORDS = ("hold", "release", "accept")
 
 
 @workflow.defn(name=names.ORDER_WORKFLOW)
-class OrderWorkflow:
+class OrderWorkflow(InAttention):
     """Brings payment, stock and parcel of one order to one decision, and sees it through."""
 
     @workflow.init
     def __init__(self, ticket: OrderTicket) -> None:
         self._order = ticket
         self._payments = ticket.payments
-        self._held_until = ticket.held_until  # by the merchant, a rule or an operator
-        self._last_hold_word = ""
-        self._saga = Saga()
+        self._display = Display()
+        self._saga = Saga(self._display)
+        self._hold_on = Hold(
+            ticket.order_id, until=ticket.held_until, saga=self._saga, display=self._display
+        )
         self._asks = Asks(ticket, self._saga)
         self._news = News()
         self._release: asyncio.Task[None] | None = None
@@ -88,8 +89,7 @@ class OrderWorkflow:
     @workflow.update(name=names.REQUEST_UPDATE)
     def request(self, request: OrderRequest) -> None:
         """Takes what was asked; the answer is written with the order, where everybody sees it."""
-        if request.kind in HOLD_WORDS:
-            self._take_hold_word(request)
+        self._hold_on.hear(request)
         match request.kind:
             case "cancel":
                 self._saga.stop(CANCEL_ASKED)
@@ -115,12 +115,6 @@ class OrderWorkflow:
         """The parcel was seen."""
         self._news.hear_of_parcel(message)
 
-    def _take_hold_word(self, request: OrderRequest) -> None:
-        """The newest counts, whichever comes first: their ids sort by when they were asked."""
-        if request.id > self._last_hold_word:
-            self._last_hold_word = request.id
-            self._held_until = request.held_until if request.kind == "hold" else None
-
     def cancel_from_engine(self) -> None:
         """Temporal's own cancel of this workflow: the same as anybody's."""
         self._saga.stop(CANCEL_ASKED)
@@ -128,8 +122,8 @@ class OrderWorkflow:
     async def _resume(self) -> None:
         """A workflow before this one is lost, with what it began and what it heard."""
         self._asks.owe_what_was_begun_before(self._remote_payments)
-        seen: Followed = await workflow.execute_local_activity_method(
-            OwnSiteActivities.resume_order, self._order.order_id, **policy.LOCAL
+        seen = await here(
+            OwnSiteActivities.resume_order, self._order.order_id, "where the one before it was lost"
         )
         self._delivered_at = seen.delivered_at
         self._parcel_turned_back = seen.reversal
@@ -146,12 +140,12 @@ class OrderWorkflow:
         """An order that came without payments."""
         if self._order.payments or self._order.total == 0:
             return None  # (payments that came since are not held yet: only those it came with are)
-        tell("Waits for the buyer to pay.")
+        self._display.tell(words.waits_for_buyer(self._order))
         try:
             await until(
                 lambda: bool(self._payments) or self._saga.stopped is not None,
-                timeout=_time_left(self._order.deadline),
-                summary="the buyer pays",
+                timeout=time_left(self._order.deadline),
+                summary="wait for the buyer to pay",
             )
         except TimeoutError:
             return Refusal("payment", PAYMENT_EXPIRED, OUT_OF_PATIENCE[PAYMENT_EXPIRED])
@@ -162,71 +156,53 @@ class OrderWorkflow:
         """Our own site's hold; its undo is part of the decision `undo`, in the same transaction."""
         if self._saga.stopped is not None:
             return self._saga.stopped
-        votes = await workflow.execute_local_activity_method(
-            OwnSiteActivities.hold_own_site,
-            HoldOwnSite(self._order.order_id, tuple(steps)),
-            **policy.LOCAL,
-        )
+        self._display.tell(words.HOLDS_OUR_OWN)
+        ask = HoldOwnSite(self._order.order_id, tuple(steps))
+        votes = await here(OwnSiteActivities.hold_own_site, ask, words.holds(steps))
         return next((vote.refusal for vote in votes if vote.refusal), None)
 
     async def _hold_elsewhere(self) -> Refusal | None:
         """What can be held at others, side by side; the parcel too, unless its money is slow."""
-        holdable = [p for p in self._remote_payments if METHODS[p.method].holdable]
+        holdable = self._holdable
         for payment in holdable:
             self._asks.hold_payment(payment)
-        if not self._parcel_waits:
-            self._book_parcel()
+        asks_parcel = not (self._is_ours or self._parcel_waits)
+        if asks_parcel:
+            self._asks.book_parcel()
+        if holdable or asks_parcel:
+            self._display.tell(words.asks_others(self._order, holdable, parcel=asks_parcel))
         return await self._saga.answers() or await self._wait_for_payers(holdable)
 
     async def _wait_while_held(self) -> Refusal | None:
-        """Somebody has to let it go on; what is held is kept meanwhile, and no money is taken."""
-        while self._held_until is not None:
-            tell("Held: somebody has to let it go on.")
-            try:
-                await until(
-                    lambda: self._held_until is None or self._saga.stopped is not None,
-                    timeout=_time_left(self._held_until) + policy.RELEASE_ON_ITS_WAY,
-                    summary="somebody lets the order go on",
-                )
-            except TimeoutError:
-                if not await self._is_still_held():
-                    continue
-                return NOBODY_RELEASED_IT
-            if self._saga.stopped is not None:
-                return self._saga.stopped
-        return None
-
-    async def _is_still_held(self) -> bool:
-        """By its row: somebody's word can be slower than the timer."""
-        self._held_until = await workflow.execute_local_activity_method(
-            OwnSiteActivities.look_at_hold, self._order.order_id, **policy.LOCAL
-        )
-        return self._held_until is not None and self._held_until <= workflow.now()
+        """Somebody has to let it go on."""
+        return await self._hold_on.over(self._standing)
 
     async def _charge(self) -> Refusal | None:
         """What cannot be held, only after every hold said yes; slips last, for they have no refund."""
         charged = [p for p in self._remote_payments if not METHODS[p.method].holdable]
         for payment in (p for p in charged if not METHODS[p.method].slow):
-            self._asks.charge_payment(payment)
+            self._charge_one(payment)
             if objection := await self._saga.answers() or await self._wait_for_payers([payment]):
                 return objection
         slips = [p for p in charged if METHODS[p.method].slow]
         for payment in slips:
-            self._asks.charge_payment(payment)
+            self._charge_one(payment)
         return await self._saga.answers() or await self._wait_for_payers(slips)
 
-    async def _book_parcel_if_it_waited(self) -> Refusal | None:
-        if self._parcel_waits:
-            self._book_parcel()
-        return await self._saga.answers()
+    def _charge_one(self, payment: PaymentPlan) -> None:
+        self._display.tell(words.charges(self._order, [payment]))
+        self._asks.charge_payment(payment)
 
-    def _book_parcel(self) -> None:
-        if not self._is_ours:
+    async def _book_parcel_if_it_waited(self) -> Refusal | None:
+        if self._parcel_waits and not self._is_ours:
+            self._display.tell(words.asks_others(self._order, (), parcel=True))
             self._asks.book_parcel()
+        return await self._saga.answers()
 
     async def _capture(self) -> Refusal | None:
         """Held money becomes ours, one by one: the last thing that can say no."""
-        for payment in (p for p in self._remote_payments if METHODS[p.method].holdable):
+        for payment in self._holdable:
+            self._display.tell(words.captures(self._order, payment))
             self._asks.capture_payment(payment)
             if objection := await self._saga.answers():
                 return objection
@@ -238,12 +214,14 @@ class OrderWorkflow:
         At the deadline its provider is asked all the same: a lost message shall not lose a paid order.
         """
         while waiting := {p.id: p for p in payments if self._vote(p).answer == "waiting"}:
-            tell("Waits for the payer.")
             first = min(waiting.values(), key=lambda p: self._expiry(p))
-            told = await self._hear_of(frozenset(waiting), by=self._expiry(first))
+            by = self._expiry(first)
+            self._display.tell(words.waits_for_payers(self._order, waiting.values(), until=by))
+            show(self._standing)
+            told = await self._hear_of(frozenset(waiting), by=by)
             for payment_id in told or (first.id,):
                 payment = waiting[payment_id]
-                self._asks.check_payment(payment, time_left=_time_left(self._expiry(payment)))
+                self._asks.check_payment(payment, time_left=time_left(self._expiry(payment)))
             if objection := await self._saga.answers():
                 return objection
             if not told and self._vote(first).answer == "waiting":
@@ -255,8 +233,8 @@ class OrderWorkflow:
         try:
             await until(
                 lambda: self._news.is_of_any(payment_ids) or self._saga.stopped is not None,
-                timeout=_time_left(by),
-                summary="the payer pays",
+                timeout=time_left(by),
+                summary="wait for the payer",
             )
         except TimeoutError:
             return []
@@ -267,27 +245,24 @@ class OrderWorkflow:
     async def _decide(self, objection: Refusal | None) -> Decision:
         """The pivot: one row, written by whoever comes first. What it says is what is done."""
         while True:
-            decision = await workflow.execute_local_activity_method(
-                OwnSiteActivities.decide_order,
-                Decide(self._order.order_id, objection, nothing_else=not self._saga.began),
-                summary="confirm" if objection is None else f"undo: {objection.code}",
-                **policy.LOCAL,
-            )
+            self._display.tell(words.DECIDES)
+            ask = Decide(self._order.order_id, objection, nothing_else=not self._saga.began)
+            decision = await here(OwnSiteActivities.decide_order, ask, words.decides(objection))
             if decision.verdict != "held":
                 return decision
-            self._held_until = decision.held_until  # by somebody whose word is on its way
-            objection = await self._wait_while_held()
+            self._hold_on.until = decision.held_until  # by somebody whose word is on its way
+            objection = await self._hold_on.over(decision.standing)
 
     async def _undo(self, decision: Decision) -> Outcome:
         """Everything that was begun elsewhere is taken back; our own site already is."""
         standing = decision.standing
         if standing.status == Status.COMPENSATING:
-            show(standing)
-        tell(f"Undoing: {decision.failure.detail}." if decision.failure else "Undoing.")
+            show(standing, decision.failure)
+        self._display.tell(words.undoes(decision.failure))
         await self._saga.undo_all()
         if standing.status == Status.COMPENSATING:
-            standing = await workflow.execute_local_activity_method(
-                OwnSiteActivities.close_order, self._order.order_id, **policy.LOCAL
+            standing = await here(
+                OwnSiteActivities.close_order, self._order.order_id, "close the undone order"
             )
         return await self._end(standing, decision.failure)
 
@@ -301,11 +276,16 @@ class OrderWorkflow:
             return await self._reverse(await self._open_reversal(CANCEL_ASKED))
         if self._parcel_turned_back is not None:  # or before it could begin to
             return await self._reverse(await self._open_reversal(self._parcel_turned_back))
-        tell("Confirmed. " + ("The merchant ships." if self._is_ours else "The carrier comes."))
+        carrier_comes = words.carrier_comes(self._order)
+        self._display.tell(words.MERCHANT_SHIPS if self._is_ours else carrier_comes)
         self._release = asyncio.create_task(self._tell_carrier_to_come())
         while not self._is_received:
             try:
-                await until(self._has_work, timeout=self._window_left, summary="the buyer keeps it")
+                await until(
+                    self._has_work,
+                    timeout=self._window_left,
+                    summary="wait for the buyer to confirm",
+                )
             except TimeoutError:
                 break
             if (why := self._why_given_back()) and (ended := await self._call_back(why)):
@@ -332,9 +312,12 @@ class OrderWorkflow:
             return
         vote = await self._saga.insist(self._asks.release_parcel())
         self._release_refused = None if vote is SKIPPED else vote.refusal
+        before = words.carrier_comes(self._order)
+        self._display.turn(before, words.carrier_is_told(self._order, skipped=vote is SKIPPED))
 
     async def _call_back(self, why: Refusal) -> Outcome | None:
         """Asked before any money goes back. None: the parcel is on its way, so the order stands."""
+        self._display.tell(words.calls_parcel_back(self._order, why))
         refusal = None if self._is_ours else await self._cancel_parcel()
         if refusal is None:
             opened = await self._open_reversal(why)
@@ -342,9 +325,8 @@ class OrderWorkflow:
                 return await self._reverse(opened)
             refusal = opened.refusal
         self._saga.stopped = self._release_refused = None  # this no settles both
-        await workflow.execute_local_activity_method(
-            OwnSiteActivities.refuse_cancel, self._because(refusal), **policy.LOCAL
-        )
+        await here(OwnSiteActivities.refuse_cancel, self._because(refusal), "refuse the cancel")
+        self._display.tell(words.cancel_refused(refusal))
         return None
 
     async def _cancel_parcel(self) -> Refusal | None:
@@ -355,36 +337,34 @@ class OrderWorkflow:
         return refusal
 
     async def _follow(self, seen: FollowParcel) -> Followed:
-        followed = await workflow.execute_local_activity_method(
-            OwnSiteActivities.follow_parcel, seen, summary=seen.news.status, **policy.LOCAL
-        )
+        seen_as = f"the parcel: {seen.news.status}"
+        followed = await here(OwnSiteActivities.follow_parcel, seen, seen_as)
+        self._delivered_at = followed.delivered_at
         if followed.standing.status in (Status.SHIPPED, Status.DELIVERED):
             show(followed.standing)
-            tell(f"The parcel: {seen.news.status}.")
-        self._delivered_at = followed.delivered_at
+            self._display.tell(words.parcel_seen(seen.news.status, self._over_at))
         return followed
 
     async def _open_reversal(self, why: Refusal) -> ReversalOpened:
         """The reversal's own pivot: what goes back is written down; the first reason stays."""
-        return await workflow.execute_local_activity_method(
-            OwnSiteActivities.open_reversal, self._because(why), **policy.LOCAL
-        )
+        because = self._because(why)
+        return await here(OwnSiteActivities.open_reversal, because, f"give it back: {why.code}")
 
     async def _reverse(self, opened: ReversalOpened) -> Outcome:
         """Refund, then restock."""
-        tell(f"Giving it back: {opened.why.detail}.")
-        show(Standing(Status.COMPENSATING, PaymentStatus.CAPTURED))
+        self._display.tell(words.gives_back(self._order, opened.refunds, opened.why))
+        show_status(Status.COMPENSATING, opened.why)
         await self._saga.insist_on_all(
             self._asks.refund(refund) for refund in opened.refunds if not refund.is_ours
         )
-        standing = await workflow.execute_local_activity_method(
-            OwnSiteActivities.reverse_own_site, self._order.order_id, **policy.LOCAL
+        standing = await here(
+            OwnSiteActivities.reverse_own_site, self._order.order_id, "put the goods back"
         )
         return await self._end(standing, opened.why)
 
     async def _complete(self) -> Outcome:
-        standing = await workflow.execute_local_activity_method(
-            OwnSiteActivities.complete_order, self._order.order_id, **policy.LOCAL
+        standing = await here(
+            OwnSiteActivities.complete_order, self._order.order_id, "complete the order"
         )
         return await self._end(standing, None)
 
@@ -396,8 +376,7 @@ class OrderWorkflow:
             if (sighting := self._news.next_of_parcel()) is not None:
                 await self._follow(FollowParcel(self._order.order_id, sighting))
             await self._look_at_payments()
-        show(standing)
-        tell(f"Ended {standing.status}" + (f": {failure.detail}." if failure else "."))
+        self._display.end(standing, failure)
         return Outcome(self._order.order_id, standing.status, failure)
 
     async def _look_at_payments(self) -> None:
@@ -416,6 +395,15 @@ class OrderWorkflow:
         return [p for p in self._payments if not p.is_ours]
 
     @property
+    def _holdable(self) -> list[PaymentPlan]:
+        return [p for p in self._remote_payments if METHODS[p.method].holdable]
+
+    @property
+    def _standing(self) -> Standing:
+        """As its row has it too, once what is ours is held and before anything is captured."""
+        return Standing(Status.PENDING, payment_status(self._payments, self._saga.votes))
+
+    @property
     def _is_ours(self) -> bool:
         return self._order.parcel.is_ours
 
@@ -427,9 +415,13 @@ class OrderWorkflow:
     @property
     def _window_left(self) -> timedelta | None:
         """Until a delivered order is over; None: it is not delivered."""
+        return None if self._over_at is None else time_left(self._over_at)
+
+    @property
+    def _over_at(self) -> datetime | None:
         if self._delivered_at is None:
             return None
-        return _time_left(self._delivered_at + timedelta(seconds=self._order.completion_window_s))
+        return self._delivered_at + timedelta(seconds=self._order.completion_window_s)
 
     def _vote(self, payment: PaymentPlan) -> Any:
         return self._saga.votes[payment.step]
@@ -440,7 +432,3 @@ class OrderWorkflow:
 
     def _because(self, reason: Refusal) -> Because:
         return Because(self._order.order_id, reason)
-
-
-def _time_left(moment: datetime) -> timedelta:
-    return max(moment - workflow.now(), timedelta(seconds=1))

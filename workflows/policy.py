@@ -33,6 +33,25 @@ LOCAL: Final = LocalOptions(
     ),
 )
 
+# --- Local first: providers and carriers, before the decision, where the settings say so ---------------
+
+# A provider answers within a second, nearly always. A slower one is left to the task queue: while a step is
+# asked within the workflow's task, no cancel and no message reaches that order.
+LOCAL_FIRST_TIMEOUT_S: Final = 2
+
+
+class LocalFirstOptions(TypedDict):
+    schedule_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+# Schedule-to-close, so that waiting for a slot counts too: slow providers hold up no task for longer. Tried
+# once: retries are the task queue's.
+LOCAL_FIRST: Final = LocalFirstOptions(
+    schedule_to_close_timeout=timedelta(seconds=LOCAL_FIRST_TIMEOUT_S),
+    retry_policy=RetryPolicy(maximum_attempts=1),
+)
+
 # --- The queued lane: providers and carriers ------------------------------------------------------
 
 REMOTE_ATTEMPT_TIMEOUT_S: Final = 50  # up to three calls, each given up after 15 by its client

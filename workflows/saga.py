@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, Final
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, FailureError
 
 from ordersaga.order import (
     PAYMENT_EXPIRED,
@@ -20,8 +20,10 @@ from ordersaga.order import (
     Vote,
 )
 from workflows.cancellation import until
+from workflows.display import Display
+from workflows.lanes import LocalFirst
 
-Handle = workflow.ActivityHandle[Any]
+Handle = workflow.ActivityHandle[Any] | LocalFirst
 Start = Callable[[], Handle]
 
 
@@ -50,7 +52,8 @@ OUT_OF_PATIENCE: Final = {
 class Saga:
     """What one order has begun, and what people asked of it meanwhile."""
 
-    def __init__(self) -> None:
+    def __init__(self, display: Display) -> None:
+        self._display = display
         self._undos: list[Obligation] = []
         self._asked: dict[str, Handle] = {}
         self._insisted: set[str] = set()  # steps that are being insisted on now
@@ -109,6 +112,11 @@ class Saga:
         if step in self._insisted and self._instructions.get(step) != "skip":
             self._instructions[step] = request.action
 
+    def call_person(self, step: object) -> None:
+        """A step that keeps failing calls; one that nobody insists on any more calls nobody."""
+        if isinstance(step, str) and step in self._insisted:
+            self._display.call_person(step)
+
     async def insist(self, obligation: Obligation) -> Any | Skipped:
         """Does what has to be done; its result, or `SKIPPED` when an operator gave it up."""
         step = obligation.step
@@ -120,8 +128,10 @@ class Saga:
                     await _stop([handle])
                     if not _has_succeeded(handle):
                         if self._instructions.pop(step) == "skip":
+                            self._display.relieve(step)
                             return SKIPPED
                         continue
+                self._display.relieve(step)
                 return handle.result()
         finally:
             self._insisted.discard(step)
@@ -170,5 +180,5 @@ async def _stop(handles: Iterable[Handle]) -> None:
         if not handle.done():
             handle.cancel()
     for handle in handles:
-        with suppress(ActivityError):
+        with suppress(FailureError):
             await handle

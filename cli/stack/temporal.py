@@ -20,6 +20,8 @@ SEARCH_ATTRIBUTES = {
     "PaymentStatus": "Keyword",
     "CustomerId": "Keyword",
     "OrderTotal": "Int",
+    "Attention": "Keyword",
+    "UndoneBy": "Keyword",
 }
 
 DYNAMIC_CONFIG = {

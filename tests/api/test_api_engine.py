@@ -88,9 +88,10 @@ async def test_a_workflow_is_started_once_and_reads_well(
         names.ORDER_TOTAL.name: 9558,
     }
     assert (
-        await shown.static_summary() == "3 units for 95.58 BRL by voucher + card, to BR by merchant"
+        await shown.static_summary()
+        == "3 units for 95.58 BRL, paid by voucher and card, sent to BR by merchant"
     )
-    assert ": 90.00 BRL by card" in str(await shown.static_details())
+    assert "- 90.00 BRL is paid by card: `pay_" in str(await shown.static_details())
     history = await handle.fetch_history()
     assert CUSTOMER not in history.to_json()
 
@@ -124,7 +125,10 @@ async def test_a_returns_workflow_is_started_once_and_reads_well(
 
     shown = await (await connect()).get_workflow_handle(f"return:{ticket.return_id}").describe()
     assert shown.workflow_type == names.RETURN_WORKFLOW
-    assert await shown.static_summary() == f"75.00 BRL of {ticket.order_id}"
+    assert (
+        await shown.static_summary() == f"75.00 BRL of {ticket.order_id} goes back: "
+        f"return {ticket.return_id}, once its goods are received"
+    )
 
 
 async def test_a_refunds_workflow_is_started_once(workflows: OrderWorkflows) -> None:
@@ -182,7 +186,7 @@ def test_a_summary_says_what_is_sold_to_where() -> None:
     lines = [{"sku": "tea", "quantity": 1, "unit_price": {"amount": 5, "currency": "JPY"}}]
     launch = a_launch(currency="JPY", lines=lines, payments=[])
 
-    assert summarise(launch) == "1 unit for 5 JPY by nothing yet, to BR by merchant"
+    assert summarise(launch) == "1 unit for 5 JPY, to be paid later, sent to BR by merchant"
 
 
 def test_a_customers_hash_differs_from_tenant_to_tenant() -> None:

@@ -27,7 +27,7 @@ from tests.histories.driving import (
     workflow_of,
 )
 from tests.histories.paths_outside import OUTSIDE
-from tests.saga.shop import Shop, card, payment
+from tests.saga.shop import Shop, card, payment, until_true
 from tests.saga.test_crashes import doomed_worker
 
 # --- All yes ----------------------------------------------------------------------------------
@@ -292,10 +292,12 @@ async def carrier_neither_comes_nor_lets_go(shop: Shop) -> str:
         service = {"carrier": "sandbox", "service": "ship_release_refused"}
         placed = await confirmed(shop, card(), **service)
         await pick_up(shop, placed)
-        order = await shop.get(placed["id"])
-    await shop.until(order["id"], lambda o: o["version"] > order["version"])
-    assert "parcel.refused" in await shop.history(order["id"])
-    return str(order["id"])
+
+    async def is_refused() -> bool:
+        return "parcel.refused" in await shop.history(placed["id"])
+
+    await until_true(is_refused)
+    return str(placed["id"])
 
 
 SIDE_BY_SIDE: Final[Mapping[str, Path]] = {
