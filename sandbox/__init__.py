@@ -1,6 +1,6 @@
-"""The sandbox: a payment provider and a carrier that the order service is tried against.
+"""The sandbox: a payment provider, a carrier and listeners that the order service is tried against.
 
-Two programs with their own process, their own HTTP port and their own durable books. A demo, the
+Programs with their own process, their own port and their own durable books. A demo, the
 tests and the audit compare the order service with these books, so nothing here imports the order
 service. They listen on loopback only: they hold play money and no secrets.
 """

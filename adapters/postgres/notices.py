@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -28,15 +28,21 @@ class DueNotice:
     audience: str
     about: str
     tries: int
+    leased_until: datetime
     tenant: str
     data: Mapping[str, JsonValue]
     recorded_at: datetime
 
     @property
     def message_id(self) -> str:
-        """The same whenever it is sent. A step's colon is nothing for a Message-ID."""
-        about = f".{self.about.replace(':', '.')}" if self.about else ""
-        return f"{self.order_id}.{self.notice}{about}.{self.audience}"
+        """The same whenever it is sent."""
+        return message_id_of(self.order_id, self.notice, self.about, self.audience)
+
+
+def message_id_of(order_id: str, notice: str, about: str, audience: str) -> str:
+    """Without its domain. A step's colon is nothing for a Message-ID."""
+    named = f".{about.replace(':', '.')}" if about else ""
+    return f"{order_id}.{notice}{named}.{audience}"
 
 
 async def add_notices(connection: Connection, events: Sequence[OrderEvent]) -> None:
@@ -57,6 +63,20 @@ async def claim_due(connection: Connection, *, lease_s: float, limit: int) -> tu
     """Nobody else has them for so long; then somebody else may send them."""
     rows = _sql.claim_due(connection, lease_s=lease_s, limit=limit)
     return tuple([DueNotice(**row) async for row in rows])
+
+
+async def renew_lease(
+    connection: Connection, due: Sequence[DueNotice], *, lease_s: float
+) -> tuple[DueNotice, ...]:
+    """Those that are still this sender's, for so long from now, in the same order."""
+    rows = _sql.renew_lease(
+        connection,
+        ids=[each.id for each in due],
+        leased_until=[each.leased_until for each in due],
+        lease_s=lease_s,
+    )
+    until = {row["id"]: row["leased_until"] async for row in rows}
+    return tuple(replace(each, leased_until=until[each.id]) for each in due if each.id in until)
 
 
 async def settle(

@@ -60,8 +60,14 @@ def chaos(
     Starts a stack of its own. Half of the orders meet a fault, a fifth of
     the requests is sent twice, some are canceled, some payers never come;
     meanwhile worker, Temporal, PostgreSQL, API, payment provider and carrier
-    are killed with SIGKILL by turns and come back. Then it waits until nothing
-    moves any more, asks again for every answer that was lost, and audits.
+    are killed with SIGKILL by turns and come back, and so are those who hear
+    of orders: a receiver of webhooks, a mail server, RabbitMQ, a consumer of
+    its queue, a follower of the live stream. Then it waits until nothing moves
+    any more, asks again for every answer that was lost, audits, and compares
+    what each of them heard with history.
+
+    RabbitMQ is one of its own, of the rabbitmq-server of this machine; without
+    that program there is no queue to listen to.
 
     A seed repeats what is drawn, not the machine's timing: how far a step has
     come when its part dies is new in every run.
@@ -110,6 +116,7 @@ async def _chaos(options: _Options, console: Console) -> ChaosReport:
 
 
 async def _on_a_stack(options: _Options, data_dir: Path, console: Console) -> ChaosReport:
+    from cli.chaos.listening import Listeners
     from cli.chaos.run import PATIENCE, Chaos
     from cli.stack import LocalStack, StackError
     from ordersaga.errors import Unavailable
@@ -117,17 +124,25 @@ async def _on_a_stack(options: _Options, data_dir: Path, console: Console) -> Ch
     def say(message: str) -> None:
         console.print(f"· {message}", markup=False)
 
+    run = f"chaos-{secrets.token_hex(4)}"
+    listeners = Listeners(data_dir / "listeners" / run, say=say)
+    settings = {**PATIENCE, **listeners.settings}
     say(f"seed {options.seed}: starting PostgreSQL, Temporal, the sandbox, worker and API")
     try:
-        async with LocalStack(data_dir=data_dir, port=0, settings=PATIENCE, say=say) as stack:
-            return await Chaos(
-                stack,
-                seed=options.seed,
-                orders=options.orders,
-                concurrency=options.concurrency,
-                run=f"chaos-{secrets.token_hex(4)}",
-                say=say,
-            ).run()
+        async with LocalStack(data_dir=data_dir, port=0, settings=settings, say=say) as stack:
+            say(f"starting those who listen: {', '.join(listeners.parts)}")
+            if not listeners.has_broker:
+                say("rabbitmq-server is not on this machine: nobody listens to a queue")
+            async with listeners.of(stack):
+                return await Chaos(
+                    stack,
+                    listeners,
+                    seed=options.seed,
+                    orders=options.orders,
+                    concurrency=options.concurrency,
+                    run=run,
+                    say=say,
+                ).run()
     except* (StackError, Unavailable) as errors:
         give_up(f"could not be finished: {_first(errors)}", code=NOT_FINISHED)
 

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 from cli.audit import AuditReport, show
-from cli.chaos.schedule import PARTS
+from cli.chaos.hearing import Heard, Told
+from cli.chaos.schedule import BROKER, MAILBOX, PARTS
 from cli.endings import FAILED
 from cli.traffic.tally import Tally, percentile
 
@@ -25,7 +26,8 @@ class ChaosReport:
     """`recovery_s`: of each order under way at the last kill that needed no person, from then to its
     rest; sorted.
 
-    `told_wrong`: what callers were told and is not so; the audit's own violations are beside it.
+    `told_wrong`: what callers were told and is not so, and what listeners heard or did not; the audit's
+    own violations are beside it.
     """
 
     seed: int
@@ -39,6 +41,7 @@ class ChaosReport:
     quiet_after_s: float
     restless: tuple[str, ...]
     tally: Tally
+    heard: Heard
     told_wrong: tuple[Violation, ...]
     audit: AuditReport
 
@@ -78,12 +81,52 @@ class ChaosReport:
             },
             "quiet_after_s": round(self.quiet_after_s, 1),
             "restless": list(self.restless),
+            "heard": {
+                each.listener: {
+                    "due": each.due,
+                    "came": each.came,
+                    "came_again": each.again,
+                }
+                for each in hearings(self.heard)
+            },
+            "heard_after_s": round(self.heard.waited_s, 1),
+            "untold": dict(self.heard.untold),
             "outcomes": [
                 {"outcome": outcome, "reason": reason, "orders": count}
                 for (outcome, reason), count in sorted(self.tally.reasons.items())
             ],
             "violations": [asdict(violation) for violation in self.violations],
         }
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What one listener heard: `came`, each once; `again`, those that came once more."""
+
+    listener: str
+    what: str
+    due: int
+    came: int
+    again: int
+
+
+def hearings(heard: Heard) -> tuple[Hearing, ...]:
+    """By listener."""
+    due = {Told.of(event) for event in heard.history if event.order_id in heard.orders}
+    mails = {each.message_id for each in heard.notices if each.status != "skipped"}
+    return (
+        *(
+            Hearing(listener, "events", len(due), len(set(came)), len(came) - len(set(came)))
+            for listener, came in heard.events.items()
+        ),
+        Hearing(
+            MAILBOX,
+            "mails",
+            len(mails),
+            len(set(heard.mails)),
+            len(heard.mails) - len(set(heard.mails)),
+        ),
+    )
 
 
 def show_report(report: ChaosReport, console: Console) -> None:
@@ -100,8 +143,18 @@ def show_report(report: ChaosReport, console: Console) -> None:
         console.print(f"[bold red]{violation.invariant}[/] {detail}")
     for line in report.restless[:SHOWN_RESTLESS]:
         console.print(f"[bold red]not at rest[/] {escape(line)}")
+    for each in hearings(report.heard):
+        console.print(
+            f"{each.listener} heard {each.came} {each.what} of {each.due}, {each.again} of them again"
+        )
+    how_much = "all" if report.heard.is_all else "[bold red]not all[/]"
+    console.print(f"{how_much} was heard {report.heard.waited_s:.0f} s after all was quiet")
+    for sink, count in report.heard.untold.items():
+        console.print(f"[bold red]not told[/] {escape(sink)}: {count}")
     kills = ", ".join(f"{part} {report.kills.get(part, 0)}" for part in PARTS)
-    console.print(f"killed with SIGKILL: {kills}")
+    console.print(f"killed with SIGKILL: {kills}; the relay lives in the worker, and dies with it")
+    if not report.kills.get(BROKER):
+        console.print("no broker: rabbitmq-server is not on this machine")
     console.print(
         f"{report.requests} requests, {report.sent_twice} of them sent twice on purpose; "
         f"{report.answers_lost} answers lost, {report.resolved_at_the_end} requests without an "

@@ -16,6 +16,8 @@ from temporalio.client import Client
 from adapters.postgres.pool import connect_pool
 from cli.audit import Sources, run_audit
 from cli.chaos.courier import Courier, Request
+from cli.chaos.hearing import Heard, wait_until_heard
+from cli.chaos.listening import Listeners
 from cli.chaos.living import Living
 from cli.chaos.quiet import (
     QUIET_WITHIN_S,
@@ -25,9 +27,9 @@ from cli.chaos.quiet import (
     wait_until_quiet,
 )
 from cli.chaos.report import ChaosReport
-from cli.chaos.schedule import draw_schedule
+from cli.chaos.schedule import LISTENERS, Strike, draw_schedule
 from cli.chaos.strikes import Striker
-from cli.chaos.verdict import CANCEL, ORDER, judge_endings, judge_requests
+from cli.chaos.verdict import CANCEL, ORDER, judge_endings, judge_heard, judge_requests
 from cli.chaos.visits import PAYER_PATIENCE_S, Visit, Visits
 from cli.stack import LocalStack
 from cli.traffic.carrier import Carrier
@@ -53,6 +55,7 @@ CANCEL_WAITS_S: Final = 5
 TELL_EVERY_S: Final = 10.0
 MEND_EVERY_S: Final = 2.0
 SENT_BACK: Final = "sent_back"  # why an order ends, where its buyer sent all of it back
+BUYERS: Final = "buyers.example"  # where all of them have their mail
 MEND_TIMEOUT_S: Final = 10.0  # nobody kills the sandbox any more by then
 
 
@@ -62,6 +65,7 @@ class Chaos:
     def __init__(
         self,
         stack: LocalStack,
+        listeners: Listeners,
         *,
         seed: int,
         orders: int,
@@ -70,12 +74,16 @@ class Chaos:
         say: Callable[[str], None],
     ) -> None:
         self._stack = stack
-        self._schedule = draw_schedule(seed=seed, orders=orders)
+        self._listeners = listeners
+        absent = set(LISTENERS) - set(listeners.parts)
+        self._schedule = draw_schedule(seed=seed, orders=orders).without(absent)
         self._visits = Visits(seed, orders, self._schedule.ends_at_s)
         self._concurrency = concurrency
         self._run = run
         self._say = say
-        self._striker = Striker(stack, say=say)
+        self._coming = asyncio.Condition()
+        self._come = 0  # orders whose turn has come
+        self._striker = Striker(stack, listeners, say=say)
 
     async def run(self) -> ChaosReport:
         """Raises `Unavailable` or `StackError`, perhaps in a group, where it cannot be finished."""
@@ -104,19 +112,34 @@ class Chaos:
             left = await self._courier.resolve(patient)
         async with _in_background(self._mend_refunds_and_cancels()):
             quiet = await self._wait_until_quiet()
-        return await self._judge(quiet, left)
+        heard = await self._wait_until_heard(quiet)
+        return await self._judge(quiet, heard, left)
 
     async def _trade_under_fire(self) -> None:
         began_s = time.monotonic()
         turns = asyncio.Semaphore(self._concurrency)
         async with _in_background(self._tell(began_s)), asyncio.TaskGroup() as group:
-            group.create_task(self._striker.strike_all(self._schedule.strikes))
+            group.create_task(
+                self._striker.strike_all(self._schedule.strikes, ripe=self._until_ripe)
+            )
             for visit in self._visits:
                 group.create_task(self._play(visit, began_s, turns))
+
+    async def _until_ripe(self, strike: Strike) -> None:
+        """On a busy machine orders come later than drawn, and the strikes wait for them.
+
+        So many as the API is asked for at once may be missing of those that were to come before.
+        """
+        drawn = self._visits.count * strike.at_s / self._schedule.ends_at_s
+        async with self._coming:
+            await self._coming.wait_for(lambda: self._come + self._concurrency >= drawn)
 
     async def _play(self, visit: Visit, began_s: float, turns: asyncio.Semaphore) -> None:
         await asyncio.sleep(began_s + visit.at_s - time.monotonic())
         async with turns:
+            async with self._coming:
+                self._come += 1
+                self._coming.notify_all()
             order = await self._place(visit)
         if order is None:
             return
@@ -133,7 +156,12 @@ class Chaos:
     async def _place(self, visit: Visit) -> Order | None:
         reference = self._reference(visit)
         body = await self._stage.prepare(visit.order)
-        body = body.model_copy(update={"metadata": {**body.metadata, "reference": reference}})
+        body = body.model_copy(
+            update={
+                "metadata": {**body.metadata, "reference": reference},
+                "customer": body.customer.model_copy(update={"email": f"{reference}@{BUYERS}"}),
+            }
+        )
         request = Request(
             reference,
             ORDER,
@@ -203,13 +231,23 @@ class Chaos:
         finally:
             await pool.close()
 
-    async def _judge(self, quiet: Quiet, left: int) -> ChaosReport:
+    async def _wait_until_heard(self, quiet: Quiet) -> Heard:
+        orders = [ending.id for ending in quiet.endings]
+        url = self._stack.ready.database
+        pool = await connect_pool(url, size=1, application_name="ordersaga chaos")
+        try:
+            return await wait_until_heard(pool, self._listeners, orders)
+        finally:
+            await pool.close()
+
+    async def _judge(self, quiet: Quiet, heard: Heard, left: int) -> ChaosReport:
         requests = self._courier.requests
         visits = {self._reference(visit): visit for visit in self._visits}
         alone = {self._reference(visit) for visit in self._visits if visit.needs_nobody}
         told = [
             *judge_requests(requests, quiet.endings),
             *judge_endings(visits, requests, quiet.endings),
+            *judge_heard(heard),
         ]
         # Where all is quiet nothing is on its way, and nothing is excused for it.
         audit = await run_audit(
@@ -229,6 +267,7 @@ class Chaos:
             quiet_after_s=quiet.waited_s,
             restless=quiet.restless,
             tally=_tally(requests, quiet),
+            heard=heard,
             told_wrong=tuple(told),
             audit=audit,
         )

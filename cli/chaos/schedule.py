@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-# Each as often as the others. All that an order needs; no part's death may cost anybody anything.
-PARTS: Final = ("worker", "temporal", "postgres", "api", "provider", "carrier")
+# Those who hear of orders: an endpoint for webhooks, a mail server, RabbitMQ with somebody's queue, a
+# follower of the live stream.
+RECEIVER: Final = "receiver"
+MAILBOX: Final = "mailbox"
+BROKER: Final = "broker"
+CONSUMER: Final = "consumer"
+FOLLOWER: Final = "follower"
+LISTENERS: Final = (RECEIVER, MAILBOX, BROKER, CONSUMER, FOLLOWER)
+
+# Each as often as the others. All that an order needs and all that hear of it; no part's death may cost
+# anybody anything. The relay lives in the worker, and dies with it.
+PARTS: Final = ("worker", "temporal", "postgres", "api", "provider", "carrier", *LISTENERS)
 
 ORDERS_PER_KILL: Final = 12  # so that each kill finds some on their way, at five orders a second
 PAUSE_S: Final = (1.0, 3.5)  # between two kills: shorter than most parts take to be of use again
@@ -30,6 +40,11 @@ class Schedule:
 
     strikes: tuple[Strike, ...]
     ends_at_s: float
+
+    def without(self, parts: Collection[str]) -> Schedule:
+        """The same for all parts but these, which are not there."""
+        kept = tuple(strike for strike in self.strikes if strike.part not in parts)
+        return Schedule(kept, self.ends_at_s)
 
 
 def draw_schedule(*, seed: int, orders: int) -> Schedule:

@@ -21,7 +21,7 @@ PATTERNS = (
     "state.json",
     "lock",
 )
-DIRECTORIES = ("logs", "postgres.new")
+DIRECTORIES = ("logs", "listeners", "postgres.new")
 
 
 def purge(data_dir: Path) -> bool:

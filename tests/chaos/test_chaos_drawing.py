@@ -9,7 +9,15 @@ import pytest
 
 from cli.chaos.faults import CHAOS_FAULTS
 from cli.chaos.lives import STORIES, TOLD_TWICE, Life
-from cli.chaos.schedule import AWAY_S, ORDERS_PER_KILL, PARTS, PAUSE_S, draw_schedule
+from cli.chaos.schedule import (
+    AWAY_S,
+    BROKER,
+    CONSUMER,
+    ORDERS_PER_KILL,
+    PARTS,
+    PAUSE_S,
+    draw_schedule,
+)
 from cli.chaos.visits import FAULT_EVERY, LIVES, SENT_TWICE, Manner, Visit, Visits
 
 MANY = 2000
@@ -36,6 +44,14 @@ def test_every_part_is_killed_as_often_as_the_others(orders: int) -> None:
     assert set(kills) == set(PARTS)
     assert max(kills.values()) - min(kills.values()) <= 1
     assert kills.total() == max(len(PARTS), orders // ORDERS_PER_KILL)
+
+
+def test_where_there_is_no_broker_all_other_kills_are_the_same() -> None:
+    whole = draw_schedule(seed=2, orders=500)
+    rest = whole.without({BROKER, CONSUMER})
+    assert rest.ends_at_s == whole.ends_at_s
+    assert rest.strikes == tuple(s for s in whole.strikes if s.part not in {BROKER, CONSUMER})
+    assert {strike.part for strike in rest.strikes} == set(PARTS) - {BROKER, CONSUMER}
 
 
 def test_kills_come_all_along_and_the_last_one_ends_the_trade() -> None:

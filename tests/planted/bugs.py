@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.planted.bugs_figures import FIGURES
 from tests.planted.bugs_outside import OUTSIDE
+from tests.planted.bugs_told import TOLD
 from tests.planted.kinds import Bug, Edit, bug
 
 FENCE: Final = "adapters/postgres/fence.py"
@@ -294,4 +296,6 @@ BUGS: Final = (
     *MONEY_OF_OTHERS,
     *THE_SAGA,
     *OUTSIDE,
+    *TOLD,
+    *FIGURES,
 )

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import shutil
 import socket
 from asyncio import StreamReader, StreamWriter
 from pathlib import Path
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-# The wrapper on the path becomes another user; this one is run as who we are.
-SCRIPTS: Final = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "/opt/rabbitmq/sbin/rabbitmq-server")
-STARTS_WITHIN_S: Final = 90
-STOPS_WITHIN_S: Final = 30
+from cli.chaos.broker import broker_program, find_broker
+from cli.stack.pids import PidFile
+from cli.stack.processes import Child
+
 CHUNK: Final = 65_536  # bytes
-
-
-def installed() -> str | None:
-    """The program of a broker, where there is one."""
-    return next((s for s in SCRIPTS if Path(s).exists()), shutil.which("rabbitmq-server"))
 
 
 def free_port() -> int:
@@ -44,18 +37,24 @@ class Broker:
     """`async with Broker(home) as broker:`; `home`: its databases, logs and cookie, nobody else's."""
 
     def __init__(self, home: Path, *, config: str = "") -> None:
-        self._home = home
-        self._config = config
+        script = find_broker()
+        assert script is not None
         self._port = free_port()
-        self._process: asyncio.subprocess.Process | None = None
+        program = broker_program(
+            script,
+            home=home,
+            port=self._port,
+            nodes_port=free_port(),
+            log=home / "out.log",
+            config=config,
+        )
+        self._child = Child(program, pids=PidFile(home), say=print)
 
     @property
     def url(self) -> str:
         return f"amqp://127.0.0.1:{self._port}/"
 
     async def __aenter__(self) -> Self:
-        (self._home / "rabbitmq.conf").write_text(self._config, encoding="utf-8")
-        (self._home / "enabled_plugins").write_text("[].", encoding="utf-8")
         await self.start()
         return self
 
@@ -63,49 +62,16 @@ class Broker:
         await self.stop()
 
     async def start(self) -> None:
-        """Raises `TimeoutError`."""
-        program = installed()
-        assert program is not None
-        home = str(self._home)
-        with (self._home / "out.log").open("ab") as out:
-            self._process = await asyncio.create_subprocess_exec(
-                program,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                env={
-                    "PATH": os.environ["PATH"],
-                    "LANG": "C.UTF-8",
-                    "HOME": home,
-                    "RABBITMQ_NODENAME": f"ordersaga-{self._port}@localhost",
-                    "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-                    "RABBITMQ_NODE_PORT": str(self._port),
-                    "RABBITMQ_DIST_PORT": str(free_port()),
-                    "RABBITMQ_MNESIA_BASE": f"{home}/db",
-                    "RABBITMQ_LOG_BASE": f"{home}/log",
-                    "RABBITMQ_PID_FILE": f"{home}/pid",
-                    "RABBITMQ_CONFIG_FILE": f"{home}/rabbitmq.conf",
-                    "RABBITMQ_ENABLED_PLUGINS_FILE": f"{home}/enabled_plugins",
-                    "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1",  # one scheduler is enough
-                },
-            )
-        async with asyncio.timeout(STARTS_WITHIN_S):
-            while not await answers(self._port):
-                assert self._process.returncode is None, "it ended: see its out.log"
-                await asyncio.sleep(0.2)
+        """Raises `StackError`."""
+        await self._child.start()
 
     async def stop(self) -> None:
         """As a service manager does: it ends what is under way."""
-        process, self._process = self._process, None
-        if process is None or process.returncode is not None:
-            return
-        process.terminate()
-        try:
-            async with asyncio.timeout(STOPS_WITHIN_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await self._child.stop()
+
+    async def kill(self) -> None:
+        """SIGKILL: it ends nothing."""
+        await self._child.kill()
 
 
 class Line:

@@ -22,8 +22,9 @@ from pydantic import JsonValue
 from adapters.postgres import outbox
 from adapters.postgres.pool import Pool, reading
 from adapters.rabbitmq import RabbitPublisher
+from cli.chaos.broker import find_broker
 from ordersaga.events import OrderEvent
-from tests.rabbitmq.broker import Broker, answers, installed
+from tests.rabbitmq.broker import Broker, answers
 from tests.relay.conftest import merchant, pool, stack, until
 
 __all__ = ["merchant", "pool", "stack"]
@@ -40,7 +41,7 @@ async def amqp_url() -> AsyncIterator[str]:
     if await answers(PORT):
         yield f"amqp://127.0.0.1:{PORT}/"
         return
-    if installed() is None:
+    if find_broker() is None:
         assert not os.environ.get(NEEDED), f"{NEEDED}: nothing answers on port {PORT}"
         pytest.skip(f"no RabbitMQ answers on port {PORT}, and none is installed")
     with tempfile.TemporaryDirectory(prefix="ordersaga-rabbitmq-") as home:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from adapters.postgres.pool import Pool
 from adapters.rabbitmq import RabbitPublisher
+from cli.chaos.broker import find_broker
 from cli.stack.stack import LocalStack
 from ordersaga.errors import Unacceptable, Unavailable
 from tests.postgres.merchant import Merchant, card
-from tests.rabbitmq.broker import Broker, Line, installed
+from tests.rabbitmq.broker import Broker, Line
 from tests.rabbitmq.conftest import (
     Receiver,
     event,
@@ -84,17 +86,19 @@ async def test_lost_confirms_and_cut_lines_lose_nothing(
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("end", [Broker.stop, Broker.kill], ids=["stopped", "killed"])
 async def test_a_broker_that_is_stopped_and_started_loses_nothing(
     stack: LocalStack,
     pool: Pool,
     merchant: Merchant,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    end: Callable[[Broker], Awaitable[None]],
 ) -> None:
-    if installed() is None:
+    if find_broker() is None:
         pytest.skip("no RabbitMQ is installed that could be stopped and started")
     monkeypatch.setattr("tests.relay.conftest.WITHIN_S", 3 * WITHIN_S)
-    name = "ordersaga.test.restarted"
+    name = f"ordersaga.test.{tmp_path.name}"
     async with (
         Broker(tmp_path) as broker,
         receiving(broker.url, name) as receiver,
@@ -105,7 +109,7 @@ async def test_a_broker_that_is_stopped_and_started_loses_nothing(
         orders = await _orders(merchant)
         work = [asyncio.create_task(happen(pool, order, EVENTS)) for order in orders]
         await until(lambda: len(receiver.messages) > 20)
-        await broker.stop()
+        await end(broker)
         await asyncio.gather(*work)
         heard = len(receiver.messages)
         await asyncio.sleep(1)
@@ -117,7 +121,7 @@ async def test_a_broker_that_is_stopped_and_started_loses_nothing(
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_a_broker_with_a_lower_limit_stops_no_other_event(tmp_path: Path) -> None:
-    if installed() is None:
+    if find_broker() is None:
         pytest.skip("no RabbitMQ is installed that could be set up otherwise")
     large = event(2, data={"detail": "x" * 5000})
     async with Broker(tmp_path, config="max_message_size = 2000\n") as broker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import asyncpg
 import pytest
@@ -153,6 +154,29 @@ async def test_a_relay_whose_connections_are_cut_loses_nothing(
         await asyncio.gather(*work)
         await until(lambda: all(listener.of(order)[-8:] == [*range(2, 10)] for order in orders))
     await another.close()
+
+
+async def test_a_relay_goes_on_after_each_loss_of_its_connection(
+    stack: LocalStack, pool: Pool, merchant: Merchant
+) -> None:
+    listener = Listener("goes on")
+    (order,) = await _orders(merchant, 1)
+    another = await asyncpg.connect(stack.ready.database)
+    async with relaying(stack, pool, listener) as working:
+        await _is_known(pool, "goes on")
+        for last in (2, 3, 4):
+            await another.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1",
+                APPLICATION_NAME,
+            )
+            await happen(pool, order, 1)
+            await until(partial(_has_heard, listener, order, last))
+        assert not working.done()
+    await another.close()
+
+
+def _has_heard(listener: Listener, order: str, sequence: int) -> bool:
+    return listener.of(order)[-1:] == [sequence]
 
 
 class Table:

@@ -47,7 +47,9 @@ class Relay:
         """Until it is cancelled; no outage and no bug of a sink ends it."""
         while True:
             try:
-                await self._run_session()
+                # A task of its own: a task group of Python 3.11 leaves its task marked as cancelled
+                # when one of its children fails, and it must not be us that it marks.
+                await asyncio.create_task(self._run_session())
             except* DatabaseUnavailable as group:
                 log.warning("relay.interrupted", error=str(group.exceptions[0]))
             except* Exception:
@@ -100,7 +102,7 @@ class Relay:
 
 
 def _heed_cancellation() -> None:
-    """A task group of Python 3.11 forgets a cancellation that comes together with an error of its own."""
+    """A task group forgets a cancellation that comes together with an error of its own; we were told."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

@@ -18,7 +18,15 @@ with taken as (
 update notices n set next_try_at = now() + make_interval(secs => :lease_s)
   from taken t, orders o, order_events e
  where n.id = t.id and o.id = n.order_id and e.order_id = n.order_id and e.sequence = n.sequence
-returning n.id, n.order_id, n.notice, n.audience, n.about, n.tries, o.tenant, e.data, e.recorded_at;
+returning n.id, n.order_id, n.notice, n.audience, n.about, n.tries, n.next_try_at as leased_until, o.tenant, e.data,
+          e.recorded_at;
+
+-- name: renew_lease
+-- Somebody is still at it. What another sender has taken since this lease ended is left out.
+update notices n set next_try_at = now() + make_interval(secs => :lease_s)
+  from unnest(:ids::bigint[], :leased_until::timestamptz[]) as l (id, leased_until)
+ where n.id = l.id and n.next_try_at = l.leased_until and n.status = 'due'
+returning n.id, n.next_try_at as leased_until;
 
 -- name: settle!
 -- It is told, or never will be.
