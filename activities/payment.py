@@ -53,7 +53,7 @@ class PaymentActivities:
             return too_late
         payment = await self._records.payment(ask.step, ask.payment.id)
         reference = _reference(payment)
-        if activity.info().attempt > 1:
+        if ask.is_repeat or activity.info().attempt > 1:
             answer = await self._gateway.retrieve(reference, payment.request)
             if answer.state == "held" and answer.refusal is None:
                 answer = await self._gateway.capture(reference, payment.request)

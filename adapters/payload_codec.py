@@ -14,10 +14,13 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from temporalio.api.common.v1 import Payload
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
 from temporalio.converter import (
+    CompositePayloadConverter,
     DataConverter,
     DefaultFailureConverterWithEncodedAttributes,
+    DefaultPayloadConverter,
+    JSONPlainPayloadConverter,
     PayloadCodec,
 )
 
@@ -27,6 +30,27 @@ from ordersaga.errors import OrdersagaError
 ENCODING: Final = b"binary/encrypted"
 KEY_ID: Final = "encryption-key-id"
 NONCE_BYTES: Final = 12  # what GCM is made for
+
+
+_JSON: Final = PydanticJSONPlainPayloadConverter()
+
+
+class PayloadConverter(CompositePayloadConverter):
+    """As the SDK's for pydantic, but with one cache of what pydantic makes of each type.
+
+    The SDK makes a converter a workflow, and with it the readers of all its types anew: 4 ms of CPU an order.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            *(
+                _JSON if isinstance(each, JSONPlainPayloadConverter) else each
+                for each in DefaultPayloadConverter.default_encoding_payload_converters
+            )
+        )
+
+
+PLAIN: Final = DataConverter(payload_converter_class=PayloadConverter)
 
 
 class Unreadable(OrdersagaError):
@@ -70,9 +94,9 @@ class KeyRing(PayloadCodec):
 def data_converter(keys: Sequence[PayloadKey]) -> DataConverter:
     """As every client of ours converts: by pydantic, and encrypted where there are keys."""
     if not keys:
-        return pydantic_data_converter
+        return PLAIN
     return replace(
-        pydantic_data_converter,
+        PLAIN,
         payload_codec=KeyRing(keys),
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )

@@ -103,6 +103,11 @@ class Hold:
     until: datetime
 
 
+# How remote steps are asked before the decision: by the task queue, or within the workflow's own task, and
+# by the task queue only when that takes long or fails.
+RemoteLane = Literal["queued", "local_first"]
+
+
 @dataclass(frozen=True)
 class OrderTicket:
     """What the workflow is started with: references, amounts and patience; nothing personal."""
@@ -118,6 +123,7 @@ class OrderTicket:
     completion_window_s: int  # how long after delivery it can be given back without a word
     held_until: datetime | None = None  # it has a hold
     is_resumed: bool = False  # a workflow before this one was lost, and may have begun any step
+    remote_lane: RemoteLane = "queued"
 
 
 @dataclass(frozen=True)

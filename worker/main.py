@@ -46,6 +46,9 @@ CACHED_WORKFLOWS: Final = 2000  # waiting orders kept in memory; one more is rep
 STICKY_PATIENCE_S: Final = 5  # how long a killed worker's orders wait for it
 WORKFLOW_POLLERS: Final = 10  # with 5, the SDK's default, some orders starve at 50 clients
 ACTIVITY_POLLERS: Final = 10
+# For each connection. One more step of our own site would only wait for it; of those that ask others within
+# a task it serves several: most of their time they wait for somebody else.
+LOCAL_SLOTS: Final = {"queued": 1, "local_first": 4}
 ACTIVITY_SLOTS: Final = 100  # they wait for providers, so far more than cores
 
 log = structlog.get_logger()
@@ -115,7 +118,8 @@ def build_worker(
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_cached_workflows=CACHED_WORKFLOWS,
         max_concurrent_activities=ACTIVITY_SLOTS,
-        max_concurrent_local_activities=settings.database_pool_size,
+        max_concurrent_local_activities=settings.database_pool_size
+        * LOCAL_SLOTS[settings.remote_lane],
         workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(maximum=WORKFLOW_POLLERS),
         activity_task_poller_behavior=PollerBehaviorSimpleMaximum(maximum=ACTIVITY_POLLERS),
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=STICKY_PATIENCE_S),
@@ -135,6 +139,19 @@ async def _connect_when_it_is_there(settings: Settings) -> Pool:
         except DatabaseUnavailable as error:
             log.warning("worker.waits_for_database", error=str(error))
             await asyncio.sleep(RECONNECT_S)
+
+
+async def work_until(stop: asyncio.Event, beside: Sequence[asyncio.Task[None]]) -> None:
+    """Until it is told to stop. None of what works beside ends by itself: one that does ends the process."""
+    told = asyncio.create_task(stop.wait())
+    ended, _ = await asyncio.wait({told, *beside}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (told, *beside):
+        task.cancel()
+    await asyncio.gather(told, *beside, return_exceptions=True)
+    for task in ended - {told}:
+        raise RuntimeError(f"{task.get_name()} ended by itself") from (
+            None if task.cancelled() else task.exception()
+        )
 
 
 async def run_worker(settings: Settings, interceptors: Sequence[Interceptor] = ()) -> None:
@@ -160,7 +177,7 @@ async def run_worker(settings: Settings, interceptors: Sequence[Interceptor] = (
                 kept_s=settings.events_kept_s,
             )
             beside = [
-                asyncio.create_task(each())
+                asyncio.create_task(each(), name=each.__qualname__)
                 for each in (sweep.run_forever, relay.run_forever, *sinks.background)
             ]
             if settings.metrics_address:
@@ -168,10 +185,7 @@ async def run_worker(settings: Settings, interceptors: Sequence[Interceptor] = (
                 start_http_server(int(port), addr=host)
             log.info("worker.ready", task_queue=settings.task_queue)
             print("worker ready", flush=True)
-            await stop.wait()
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            await work_until(stop, beside)
     finally:
         await pool.close()
     log.info("worker.stopped")

@@ -31,6 +31,8 @@ from tests.postgres.merchant import (
     voucher,
 )
 
+pytestmark = pytest.mark.long
+
 COMMAND_TIMEOUT_S: Final = 30
 CLI: Final = (sys.executable, "-m", "cli.main", "sweep", "fences")
 

@@ -106,6 +106,7 @@ async def test_four_hundred_orders_race_for_a_hundred_units_and_a_hundred_are_co
     assert await merchant.stock("mug") == (0, 0, 0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ending", ["confirm", "undo"])
 async def test_orders_of_many_skus_in_any_order_never_wait_in_a_ring(
     merchant: Merchant, ending: str
@@ -130,6 +131,7 @@ async def test_orders_of_many_skus_in_any_order_never_wait_in_a_ring(
     assert verdicts == [ending] * len(orders)
 
 
+@pytest.mark.long
 async def test_buyers_and_givers_back_of_the_same_skus_never_wait_in_a_ring(
     merchant: Merchant,
 ) -> None:
@@ -155,6 +157,7 @@ async def test_buyers_and_givers_back_of_the_same_skus_never_wait_in_a_ring(
     assert Counter(endings) == {"rejected": 40, "canceled": 40, "confirmed": 40}
 
 
+@pytest.mark.long
 async def test_a_hold_and_the_undo_of_its_order_at_once_never_wait_in_a_ring(
     merchant: Merchant,
 ) -> None:

@@ -12,13 +12,14 @@ from typing import Final
 import pytest
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import CompositePayloadConverter
 from temporalio.exceptions import ApplicationError
 
 from adapters.payload_codec import (
     ENCODING,
     KEY_ID,
     NONCE_BYTES,
+    PLAIN,
     KeyRing,
     Unreadable,
     data_converter,
@@ -99,9 +100,17 @@ async def test_the_words_and_the_trace_of_a_failure_are_encrypted_too() -> None:
 
 
 def test_without_keys_all_is_plain() -> None:
-    assert data_converter([]) is pydantic_data_converter
+    assert data_converter([]).payload_codec is None
 
 
+def test_what_pydantic_makes_of_a_type_is_made_once_and_not_for_each_workflow() -> None:
+    first, second = PLAIN.payload_converter_class(), PLAIN.payload_converter_class()
+    assert isinstance(first, CompositePayloadConverter)
+    assert isinstance(second, CompositePayloadConverter)
+    assert first.converters[b"json/plain"] is second.converters[b"json/plain"]
+
+
+@pytest.mark.long
 def test_every_recorded_order_goes_on_plain_encrypted_and_when_its_key_is_changed_half_way() -> (
     None
 ):
