@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +34,7 @@ class Batch:
     events: tuple[OrderEvent, ...]
     seen: Mapping[int, int]  # partition → cursor
     reached: Mapping[int, int]  # partition → position of its last event here
+    is_full: bool  # some partition has more
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ async def read_batch(
         events=tuple(event_of(row, position=row["position"]) for row in rows),
         seen={row["partition"]: row["cursor"] for row in rows},
         reached={row["partition"]: row["position"] for row in rows},
+        is_full=limit in Counter(row["partition"] for row in rows).values(),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ FIRST_RETRY_S: Final = 10.0  # a parked order
 LONGEST_RETRY_S: Final = 3600.0
 MOST_DUE: Final = 20  # parked orders a round
 LOOK_EVERY_S: Final = 5.0  # without being woken: for parked orders, and should a NOTIFY be lost
+PARKED_EVERY_S: Final = 1.0  # and no more often, however often it is woken
+FAN_OUT_GATHER_S: Final = 0.05  # what is stamped within it is written by one transaction
 
 log = structlog.get_logger(__name__)
 
@@ -65,11 +68,14 @@ class FanOut(Protocol):
 class Lane(ABC):
     """`await lane.run()` until it is cancelled. Raises `DatabaseUnavailable`."""
 
+    gather_s = 0.0  # how long it waits for more once it is woken
+
     def __init__(self, pool: Pool, name: str, session: Session) -> None:
         self._pool = pool
         self._name = name
         self._session = session
         self._pause_s = FIRST_PAUSE_S
+        self._parked_again_s = 0.0  # monotonic
 
     async def run(self) -> None:
         async with reading(self._pool) as connection:
@@ -94,6 +100,7 @@ class Lane(ABC):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await heard.wait()
+                await asyncio.sleep(self.gather_s)
 
     async def _pause(self) -> None:
         await asyncio.sleep(self._pause_s * (0.5 + random.random()))  # noqa: S311
@@ -101,7 +108,7 @@ class Lane(ABC):
 
     @abstractmethod
     async def _bring_batch(self) -> bool:
-        """The next events of this relay's share; False: there are none."""
+        """The next events of this relay's share; True: there may be more."""
 
     @abstractmethod
     async def _bring_order(self, events: Sequence[OrderEvent]) -> Refusal | None:
@@ -109,6 +116,9 @@ class Lane(ABC):
 
     async def _bring_parked(self) -> None:
         """Parked orders whose time has come, each by itself."""
+        if time.monotonic() < self._parked_again_s:
+            return
+        self._parked_again_s = time.monotonic() + PARKED_EVERY_S
         async with reading(self._pool) as connection:
             due = await outbox.find_due(
                 connection, self._name, partitions=self._session.shares, limit=MOST_DUE
@@ -174,7 +184,7 @@ class PublisherLane(Lane):
             for refusal in refusals:
                 await self._park(connection, refusal)
             await outbox.move_cursors(connection, self._name, batch)
-        return True
+        return batch.is_full
 
     async def _bring_order(self, events: Sequence[OrderEvent]) -> Refusal | None:
         async with self._turns:
@@ -188,6 +198,8 @@ class PublisherLane(Lane):
 
 class FanOutLane(Lane):
     """Into tables of our own, in the transaction that moves the cursor: exactly once."""
+
+    gather_s = FAN_OUT_GATHER_S
 
     def __init__(self, pool: Pool, sink: FanOut, session: Session) -> None:
         super().__init__(pool, sink.name, session)
@@ -213,7 +225,7 @@ class FanOutLane(Lane):
                         if refusal is not None:
                             await self._park(connection, refusal)
             await outbox.move_cursors(connection, self._name, batch)
-        return True
+        return batch.is_full
 
     async def _bring_order(self, events: Sequence[OrderEvent]) -> Refusal | None:
         async with transaction(self._pool) as connection:
