@@ -50,7 +50,7 @@ router = make_router("webhook endpoints")
         scope=OPS,
         body=EndpointBody,
         has_key=True,
-        refusals=["too_many_endpoints"],
+        refusals=["too_many_endpoints", "not_found"],  # what this key made was deleted since
     ),
 )
 async def add_webhook_endpoint(request: Request, caller: Operator, key: IdempotencyKey) -> Response:

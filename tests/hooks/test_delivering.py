@@ -18,7 +18,7 @@ from worker import webhooks as sending
 from worker.sinks import sinks_of
 from worker.webhooks import SINK
 
-pytestmark = pytest.mark.usefixtures("impatient")
+pytestmark = [pytest.mark.usefixtures("impatient"), pytest.mark.long]
 
 
 async def test_an_event_arrives_signed_as_its_cloudevent(shop: Shop, receiver: Receiver) -> None:

@@ -85,6 +85,21 @@ async def test_a_secret_is_shown_once_and_nowhere_else(
 # --- Tests, replays, lists -------------------------------------------------------------------------
 
 
+async def test_what_a_key_made_and_was_deleted_since_is_not_found_and_not_made_again(
+    shop: Shop, receiver: Receiver
+) -> None:
+    body, headers = {"url": receiver.url}, {"Idempotency-Key": fresh("key")}
+    made = await shop.client.post("/v1/webhook-endpoints", json=body, headers=headers)
+    gone = await shop.client.delete(f"/v1/webhook-endpoints/{made.json()['id']}")
+    assert gone.status_code == 204
+    again = await shop.client.post("/v1/webhook-endpoints", json=body, headers=headers)
+    assert (again.status_code, again.json()["code"]) == (404, "not_found")
+    listed = (await shop.client.get("/v1/webhook-endpoints")).json()["endpoints"]
+    assert made.json()["id"] not in [endpoint["id"] for endpoint in listed]
+    documented = (await shop.client.get("/openapi.json")).json()["paths"]["/v1/webhook-endpoints"]
+    assert "404" in documented["post"]["responses"]
+
+
 async def test_a_test_says_what_came_back(shop: Shop, receiver: Receiver) -> None:
     endpoint = await shop.endpoint(receiver)
     receiver.answers = lambda _: Reply(422, body="não \x00".encode() + b"x" * 5_000)
