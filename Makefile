@@ -11,7 +11,7 @@ EXAMPLES ?= 1000
 WORKERS  ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-again test-all faults chaos planted-bugs fuzz bench-api bench-relay openapi event-schemas lint types clean
+.PHONY: help demo up test test-long test-again test-all faults chaos planted-bugs fuzz bench bench-quick bench-growth bench-recovery bench-startup bench-api bench-relay openapi event-schemas lint types clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,8 +22,11 @@ demo: $(STAMP) ## push real orders through everything, then audit what remains
 up: $(STAMP) ## start everything on this machine, until Ctrl-C
 	$(BIN)/ordersaga up --data-dir $(DATA_DIR)
 
-test: $(STAMP) ## the tests, but for the slow ones
-	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadgroup
+test: $(STAMP) ## the tests, but for those that take long
+	$(BIN)/python -m pytest -m "not long and not slow" -n $(WORKERS) --dist loadgroup
+
+test-long: $(STAMP) ## those that take long: crowds, rings, kills, canaries
+	$(BIN)/python -m pytest -m "long and not slow" -n $(WORKERS) --dist loadgroup
 
 test-again: $(STAMP) ## those tests that failed the last time
 	$(BIN)/python -m pytest -m "not slow" --last-failed --last-failed-no-failures none
@@ -42,6 +45,26 @@ planted-bugs: $(STAMP) ## plants each known mistake in a copy; its test must cat
 
 fuzz: $(STAMP) ## requests made from the OpenAPI document, against everything running (EXAMPLES= an operation)
 	$(BIN)/python -m tests.fuzz --examples $(EXAMPLES)
+
+# npm has Restate's server; without npm that engine is left out, and the table says so.
+bench: $(STAMP) ## the same orders by other engines and by none, in turns: a table, ratios, a picture
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --editable '.[local,dev,bench]' --constraint constraints.txt
+	@test -x .bench/node_modules/.bin/restate-server || ! command -v npm >/dev/null || \
+	  npm install --silent --no-package-lock --prefix .bench @restatedev/restate-server@1.7.12
+	$(BIN)/python -m bench.engines --output bench/results/engines.json --picture docs/images/bench.svg
+
+bench-quick: $(STAMP) ## events, tasks, statements and round trips an order: fails when they rise
+	$(BIN)/python -m bench.counts
+
+bench-growth: $(STAMP) ## long orders, one hot SKU, thousands of orders that wait
+	$(BIN)/python -m bench.growth --output bench/results/growth.json
+
+bench-recovery: $(STAMP) ## the worker is killed with a thousand orders in flight
+	$(BIN)/python -m bench.recovery --output bench/results/recovery.json
+
+bench-startup: $(STAMP) ## until everything is ready, until --help, until the first order
+	$(BIN)/python -m bench.startup --output bench/results/startup.json
 
 bench-api: $(STAMP) ## how long a caller waits, beside a bare insert and a bare start of a workflow
 	$(BIN)/python -m bench.api --output bench/results/api.json

@@ -124,6 +124,7 @@ async def send_back(shop: Shop, order: Json, body: Json) -> None:
         (await shop.ask(order, f"returns/{return_id}/{verb}")).raise_for_status()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 async def test_an_audit_during_traffic_finds_nothing_wrong(shop: Shop) -> None:
     async def trade() -> list[Json]:
@@ -244,6 +245,7 @@ SPOILED = {
 QUICK: Final = 3  # of those, in `make test`
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "statement",
     [pytest.param(s, marks=[] if n < QUICK else [pytest.mark.slow]) for n, s in enumerate(SPOILED)],
@@ -257,6 +259,7 @@ async def test_a_row_changed_by_hand_is_found(
     assert found(await audit(shop), order) >= SPOILED[statement]
 
 
+@pytest.mark.long
 async def test_stock_and_ledger_changed_by_hand_are_found(
     shop: Shop, owner: asyncpg.Connection[asyncpg.Record]
 ) -> None:
@@ -298,6 +301,7 @@ async def test_the_command_names_each_violation_and_ends_with_1(
     assert invariant["violations"] >= 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("away", ["payment_provider", "carrier", "database"])
 async def test_what_cannot_be_read_cannot_be_decided(
     spoiled_stack: LocalStack, tmp_path: Path, away: str

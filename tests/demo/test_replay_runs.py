@@ -29,6 +29,8 @@ from ordersaga.tracking import TrackingStatus
 from tests.demo.test_demo_file import OLIST, line
 from tests.demo.test_demo_runs import run_demo
 
+pytestmark = pytest.mark.long
+
 FAST = "864000"  # ten recorded days a second
 BOUGHT = datetime(2018, 1, 31, 12, tzinfo=UTC)
 CARD = ({"type": "credit_card", "amount": 15500},)

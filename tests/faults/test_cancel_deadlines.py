@@ -16,6 +16,8 @@ from tests.faults.moments import Moment, PinnedOrder
 from tests.faults.runs import assert_audit_is_clean
 from tests.saga.shop import card
 
+pytestmark = pytest.mark.long
+
 PAYER_PATIENCE_S: Final = 3
 OUTAGE_PATIENCE_S: Final = 3
 NOBODY_PAYS: Final = (card("tok_requires_action"),)

@@ -12,6 +12,8 @@ from tests.faults.lab import Lab
 from tests.faults.moments import MOMENTS, Moment, PinnedOrder
 from tests.faults.runs import assert_audit_is_clean
 
+pytestmark = pytest.mark.long
+
 # An order within a step of our own site is within a task, and no worker forgets it there.
 LOCAL: Final = {"hold_own_site", "decide_order", "close_order", "reverse_own_site"}
 QUEUED: Final = [m for m in MOMENTS if m.activity not in LOCAL and m.when == "after"]

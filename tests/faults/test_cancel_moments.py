@@ -14,6 +14,8 @@ from tests.faults.lab import Lab
 from tests.faults.moments import MOMENTS, Moment, PinnedOrder
 from tests.faults.table import CANCELED
 
+pytestmark = pytest.mark.long
+
 WAYS: Final = ("by its buyer", "twice at once", "in Temporal", "by its buyer and in Temporal")
 # In `make test`: each phase once.
 QUICK: Final = {

@@ -131,6 +131,7 @@ NOT_DETERMINISTIC: Final = (
 )
 
 
+@pytest.mark.long
 def test_what_only_the_sandbox_sees_is_found_too(tmp_path: Path) -> None:
     code = tmp_path / "code"
     for room in ("workflows", "activities", "ordersaga"):

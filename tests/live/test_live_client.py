@@ -19,6 +19,8 @@ from tests.live.listening import until
 from tests.postgres.merchant import Merchant, card
 from tests.relay.conftest import happen
 
+pytestmark = pytest.mark.long
+
 CUT_EVERY_S = 0.15
 
 

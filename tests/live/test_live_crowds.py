@@ -15,6 +15,8 @@ from tests.live.listening import EVENTS, Stream, stream, until
 from tests.postgres.merchant import Merchant, card
 from tests.relay.conftest import happen
 
+pytestmark = pytest.mark.long
+
 OF_ALL = 10  # orders
 EACH = 10  # events of an order, after its first
 AT_ONCE = 50  # connections that are made side by side

@@ -307,6 +307,7 @@ async def test_what_happens_while_the_line_to_postgresql_is_cut_is_told_when_it_
     assert sequences(all_of_them.heard) == {order_id: list(range(2, 8))}
 
 
+@pytest.mark.long
 async def test_a_process_that_is_told_to_stop_ends_its_streams_at_once(
     settings: Settings, pool: Pool, key: str, order_id: str
 ) -> None:

@@ -49,6 +49,7 @@ def machine_on(loop: asyncio.AbstractEventLoop, pool: Pool) -> type[RuleBasedSta
     return Here
 
 
+@pytest.mark.long
 def test_money_and_stock_are_as_a_book_kept_by_hand_says(
     line: tuple[asyncio.AbstractEventLoop, Pool],
 ) -> None:

@@ -79,6 +79,7 @@ def test_the_protocol_holds_in_every_state_of_a_large_world(
     assert_holds(scenario, budget)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.name)
 def test_a_planted_mistake_is_found(plant: Plant) -> None:
     result = explore(plant.scenario, plant.budget, frozenset({plant.name}))

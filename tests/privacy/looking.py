@@ -9,7 +9,9 @@ from typing import Any
 
 import asyncpg
 from google.protobuf.json_format import MessageToDict
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from cli.stack.ready import Ready
 from tests.privacy.canaries import found_in
@@ -63,15 +65,18 @@ async def _rows_of(ready: Ready, orders: Sequence[Json], asked: str) -> list[asy
 
 async def kept_by_temporal(ready: Ready) -> Mapping[str, str]:
     """Workflow id → all that Temporal keeps and shows of it, payloads decoded."""
-    client = await Client.connect(ready.temporal)
+    client = await Client.connect(ready.temporal, data_converter=pydantic_data_converter)
     kept = {}
     async for found in client.list_workflows():
         handle = client.get_workflow_handle(found.id, run_id=found.run_id)
         history = (await handle.fetch_history()).to_json_dict()
         described = MessageToDict((await handle.describe()).raw_description)
         listed = MessageToDict(found.raw_info)
+        said: WorkflowMetadata = await handle.query(
+            "__temporal_workflow_metadata", result_type=WorkflowMetadata
+        )
         kept[found.id] = "\n".join(
-            [found.id, *_texts(history), *_texts(described), *_texts(listed)]
+            [found.id, said.current_details, *_texts(history), *_texts(described), *_texts(listed)]
         )
     return kept
 

@@ -31,6 +31,8 @@ from tests.privacy.looking import (
 )
 from tests.saga.shop import Json, Shop, until_true
 
+pytestmark = pytest.mark.long
+
 ENDINGS = {"returned", "rejected", "canceled", "completed"}
 FAILURES = {"card_declined", "invalid_payment_method", "provider_unavailable", "capture_declined"}
 OURS = {"api", "worker", "temporal", "postgres"}
@@ -103,6 +105,7 @@ async def test_temporal_sees_references_only(lived: Lived) -> None:
     kept = await kept_by_temporal(lived.stack.ready)
     assert len(kept) >= len(lived.orders)
     assert any("PROVIDER_UNAVAILABLE" in text.upper() for text in kept.values())
+    assert any("Ended rejected, because of payment" in text for text in kept.values())
     assert {id_: found for id_, text in kept.items() if (found := found_in(text))} == {}
     assert [id_ for id_, text in kept.items() if "tok_" in text] == []
 

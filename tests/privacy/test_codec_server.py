@@ -19,6 +19,8 @@ from cli.stack.ports import HOST, choose_ports
 from tests.privacy.keys import NEW, OLD
 from tests.stack.conftest import run_ordersaga
 
+pytestmark = pytest.mark.long
+
 KEYS = json.dumps([{"id": key.id, "key": key.key} for key in (NEW, OLD)])
 READY_WITHIN_S = 20
 SAID = Payload(metadata={"encoding": b"json/plain"}, data=b'"an order"')

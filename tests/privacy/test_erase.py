@@ -9,6 +9,8 @@ from tests.privacy.erasing import erase
 from tests.privacy.looking import values_of
 from tests.saga.shop import Shop, card, payment
 
+pytestmark = pytest.mark.long
+
 BRL = {"currency": "BRL"}
 
 

@@ -136,6 +136,7 @@ async def test_relays_share_the_orders_and_the_dead_ones_share_is_taken_over(
     assert all(sequences == sorted(sequences) for sequences in two.all_of_them().values())
 
 
+@pytest.mark.long
 async def test_a_relay_whose_connections_are_cut_loses_nothing(
     stack: LocalStack, pool: Pool, merchant: Merchant
 ) -> None:
@@ -156,6 +157,7 @@ async def test_a_relay_whose_connections_are_cut_loses_nothing(
     await another.close()
 
 
+@pytest.mark.long
 async def test_a_relay_goes_on_after_each_loss_of_its_connection(
     stack: LocalStack, pool: Pool, merchant: Merchant
 ) -> None:

@@ -160,6 +160,7 @@ async def test_what_a_carrier_says_before_its_parcel_is_known_is_applied_when_it
     assert await tracking_notes(shop, order) == 3
 
 
+@pytest.mark.long
 async def test_while_temporal_is_away_messages_are_kept_and_heard_later(
     shop: Shop, inbox: Inbox, stack: LocalStack
 ) -> None:
@@ -181,6 +182,7 @@ async def test_while_temporal_is_away_messages_are_kept_and_heard_later(
     await until_heard(inbox, slip, messages=1)
 
 
+@pytest.mark.long
 async def test_a_message_brings_a_lost_workflow_back_and_is_heard(
     shop: Shop, inbox: Inbox, temporal: Client
 ) -> None:
@@ -196,6 +198,7 @@ async def test_a_message_brings_a_lost_workflow_back_and_is_heard(
     assert (await handle.describe()).status == WorkflowExecutionStatus.RUNNING
 
 
+@pytest.mark.long
 async def test_what_is_said_of_an_order_that_is_over_is_kept_and_moves_nothing(
     shop: Shop, inbox: Inbox, temporal: Client
 ) -> None:

@@ -30,6 +30,7 @@ async def test_a_parcel_is_followed_until_its_buyer_has_it_and_keeps_it(shop: Sh
     await shop.assert_all_of_it(order)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arrival", [LIFE[::-1], ("delivered", "picked_up"), ("in_transit",) * 3])
 async def test_events_in_any_order_lead_where_the_parcel_is(
     shop: Shop, arrival: tuple[str, ...]
@@ -67,6 +68,7 @@ async def test_a_lost_parcel_is_refunded_and_its_goods_are_gone(shop: Shop) -> N
     assert (await shop.stock())["on_hand"] == shop.on_hand - 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("before", ["picked_up", "delivered"])
 async def test_a_parcel_that_goes_back_to_its_sender_is_refunded_and_restocked(
     shop: Shop, before: str
@@ -82,6 +84,7 @@ async def test_a_parcel_that_goes_back_to_its_sender_is_refunded_and_restocked(
     assert (await shop.stock())["available"] == shop.on_hand
 
 
+@pytest.mark.long
 async def test_troubles_on_the_way_are_told_and_move_nothing(shop: Shop) -> None:
     order = await shop.order(card(), carrier="sandbox")
     await shop.until_released(order["id"])

@@ -15,6 +15,8 @@ import stripe
 
 from tests.sandbox.programs import KEY, ROOT, Payments, Program
 
+pytestmark = pytest.mark.long
+
 HEADERS = {"authorization": f"Bearer {KEY}"}
 
 

@@ -7,11 +7,14 @@ import json
 from collections.abc import Callable
 
 import httpx
+import pytest
 import stripe
 from standardwebhooks import Webhook
 
 from tests.sandbox.programs import KEY, Payments, Program
 from tests.sandbox.receiver import Receiver
+
+pytestmark = pytest.mark.long
 
 STRIPE_SECRET = "whsec_of_the_sandbox"
 STANDARD_SECRET = "whsec_" + base64.b64encode(b"sandbox carrier's secret").decode()

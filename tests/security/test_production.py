@@ -114,6 +114,7 @@ def test_elsewhere_a_sandbox_is_welcome() -> None:
     _check({**CAREFUL, "ORDERSAGA_ENV": "development", "ORDERSAGA_PAYMENT_PROVIDER_KEY": ""})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "program",
     [("-m", "worker"), ("-m", "api"), ("-m", "cli.main", "api"), ("-m", "cli.main", "worker")],

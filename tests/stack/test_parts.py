@@ -15,6 +15,8 @@ from cli.stack import LocalStack, StackError
 from cli.stack.processes import http_status
 from tests.stack.conftest import temporary_data_dir
 
+pytestmark = pytest.mark.long
+
 INFRASTRUCTURE = {"postgres", "temporal"}
 
 

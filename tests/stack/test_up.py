@@ -141,6 +141,7 @@ async def test_data_in_use_is_not_purged(up: Up) -> None:
     await _assert_all_answer(ready)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
 )
@@ -161,6 +162,7 @@ async def test_a_signal_stops_it_and_leaves_nothing(
     assert ready.keys.read in said, "the screen gives a key to use"
 
 
+@pytest.mark.long
 async def test_a_killed_up_blocks_nothing_and_loses_nothing(run_up: RunUp, data_dir: Path) -> None:
     first_up = run_up()
     first = first_up.wait_until_ready()
@@ -177,6 +179,7 @@ async def test_a_killed_up_blocks_nothing_and_loses_nothing(run_up: RunUp, data_
     assert second.api == first.api
 
 
+@pytest.mark.long
 @pytest.mark.slow
 async def test_a_part_that_dies_is_started_again(run_up: RunUp) -> None:
     up = run_up()
@@ -211,6 +214,7 @@ async def test_a_taken_port_is_left_to_its_owner(run_up: RunUp) -> None:
         assert f"port {taken} is taken" in up.end()[1]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 async def test_a_signal_while_it_starts_leaves_nothing(run_up: RunUp, data_dir: Path) -> None:
     up = run_up()
