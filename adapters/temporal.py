@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Final, Literal
 
 from temporalio.api.common.v1 import WorkflowExecution
@@ -32,6 +32,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.payload_codec import data_converter
+from adapters.temporal_attempts import Attempted, read_attempts
 from ordersaga import keys
 from ordersaga.config import PayloadKey, Settings
 from ordersaga.errors import EngineUnavailable
@@ -43,6 +44,7 @@ from workflows import names
 
 RPC_TIMEOUT_S: Final = 5.0  # a start takes 5 ms, or seconds under load; a sweep makes up for it
 GIVE_UP_S: Final = 5.5  # with the first connection, which the SDK does not count
+LOOK_TIMEOUT_S: Final = 2.0  # somebody waits for a page, which has most of it from our own tables
 CHECK_TIMEOUT_S: Final = 1.0  # readiness is asked every few seconds
 TASK_TIMEOUT_S: Final = 5  # a killed worker's task goes to another after this; one takes 50 ms
 RECONNECT_S: Final = 1.0
@@ -111,7 +113,7 @@ class OrderWorkflows:
             names.RETURN_WORKFLOW,
             ticket,
             workflow_id=keys.return_workflow_id(ticket.return_id),
-            summary=f"{format_amount(ticket.amount, ticket.currency)} of {ticket.order_id}",
+            **_give_back(ticket, f"return {ticket.return_id}, once its goods are received"),
             again=again,
         )
 
@@ -122,7 +124,7 @@ class OrderWorkflows:
             names.REFUND_WORKFLOW,
             ticket,
             workflow_id=keys.refund_workflow_id(ticket.request_id),
-            summary=f"{format_amount(ticket.amount, ticket.currency)} of {ticket.order_id}",
+            **_give_back(ticket, f"request {ticket.request_id}, without a return"),
             again=again,
         )
 
@@ -133,7 +135,9 @@ class OrderWorkflows:
             names.PAYMENT_NEWS_WORKFLOW,
             ticket,
             workflow_id=keys.payment_news_workflow_id(ticket.order_id, news.event_id),
-            summary=f"{news.type} of {news.payment_id}, after its order's end",
+            summary=f"{news.type} was heard of {news.payment_id}, after its order's end",
+            details=f"`{news.type}` was heard of payment `{news.payment_id}` after the end of order "
+            f"`{ticket.order_id}`. Its provider is asked; what came too late goes back.",
             again=True,
         )
 
@@ -154,6 +158,7 @@ class OrderWorkflows:
         *,
         workflow_id: str,
         summary: str,
+        details: str,
         again: bool,
     ) -> Started:
         """A workflow of its own, beside the order's."""
@@ -168,6 +173,7 @@ class OrderWorkflows:
                         id_reuse_policy=_reuse(again=again),
                         id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                         static_summary=summary,
+                        static_details=details,
                         task_timeout=timedelta(seconds=TASK_TIMEOUT_S),
                         rpc_timeout=timedelta(seconds=RPC_TIMEOUT_S),
                     )
@@ -241,6 +247,17 @@ class OrderWorkflows:
                 raise
         return "accepted"
 
+    async def attempts(self, order_id: str) -> tuple[Attempted, ...]:
+        """The tries of an order's remote steps; none where Temporal has forgotten it."""
+        with _outages_translated():
+            try:
+                async with asyncio.timeout(LOOK_TIMEOUT_S):
+                    return await read_attempts(self._client, keys.workflow_id(order_id))
+            except RPCError as error:
+                if error.status == RPCStatusCode.NOT_FOUND:
+                    return ()
+                raise
+
     async def reachable(self) -> bool:
         """Whether Temporal serves now."""
         try:
@@ -266,23 +283,44 @@ def hash_customer(tenant: str, customer_id: str) -> str:
 
 
 def summarise(launch: Launch) -> str:
-    """`3 units for 95.58 BRL by card, to BR by merchant`."""
+    """`3 units for 95.58 BRL, paid by voucher and card, sent to BR by merchant`"""
     ticket = launch.ticket
-    units = "1 unit" if launch.units == 1 else f"{launch.units} units"
-    methods = " + ".join(dict.fromkeys(p.method for p in ticket.payments)) or "nothing yet"
+    methods = " and ".join(dict.fromkeys(p.method for p in ticket.payments))
     total = format_amount(ticket.total, ticket.currency)
-    return f"{units} for {total} by {methods}, to {launch.country} by {ticket.parcel.carrier}"
+    paid = f"paid by {methods}" if methods else "to be paid later"
+    return (
+        f"{_units(launch)} for {total}, {paid}, sent to {launch.country} by {ticket.parcel.carrier}"
+    )
 
 
 def describe(launch: Launch) -> str:
-    """Each payment and the parcel, a line each, as Markdown."""
-    ticket = launch.ticket
+    """What is sold, each payment, the parcel, and until when it waits to be paid; as Markdown."""
+    ticket, currency = launch.ticket, launch.ticket.currency
+    sold = f"Order `{ticket.order_id}` sells {_units(launch)} for {format_amount(ticket.total, currency)}."
     payments = [
-        f"- `{p.id}`: {format_amount(p.amount, ticket.currency)} by {p.method}"
+        f"- {format_amount(p.amount, currency)} is paid by {p.method}: `{p.id}`."
         for p in ticket.payments
     ]
-    parcel = f"- `{ticket.parcel.id}`: {ticket.parcel.carrier} {ticket.parcel.service}"
-    return "\n".join([*payments, f"{parcel}, to {launch.country}"])
+    parcel = ticket.parcel
+    sent = f"- The parcel goes to {launch.country} by {parcel.carrier}, {parcel.service}: `{parcel.id}`."
+    deadline = f"{ticket.deadline.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
+    waits = f"It waits to be paid until {deadline}; a slip has a deadline of its own."
+    resumed = ["A workflow before this one was lost; this one goes on."] * ticket.is_resumed
+    return "\n\n".join([sold, "\n".join([*payments, sent]), waits, *resumed])
+
+
+def _units(launch: Launch) -> str:
+    return "1 unit" if launch.units == 1 else f"{launch.units} units"
+
+
+def _give_back(ticket: GiveBackTicket, why: str) -> dict[str, str]:
+    """Summary and details of what gives money back."""
+    money = format_amount(ticket.amount, ticket.currency)
+    return {
+        "summary": f"{money} of {ticket.order_id} goes back: {why}",
+        "details": f"{money} of order `{ticket.order_id}` goes back: {why}. "
+        "How much of which payment stands in the order's `refunds`.",
+    }
 
 
 def _search_attributes(launch: Launch) -> TypedSearchAttributes:

@@ -28,12 +28,16 @@ from adapters.temporal import OrderWorkflows
 from api import openapi, problems
 from api.auth import KnownKeys
 from api.edge import Edge
-from api.limits import RefusalLimits, RequestLimits, settle_forever
+from api.fits import Fits
+from api.limits import LinkLimits, RefusalLimits, RequestLimits, settle_forever
 from api.live import Hub
-from api.pages import site
+from api.pages import site, track
+from api.pages.console.routes import ROUTERS as CONSOLE
+from api.pages.console.session import SignedOut, to_login
 from api.problems import FieldError, Problem, to_pointer
 from api.routes import (
     accounts,
+    analytics,
     health,
     holds,
     orders,
@@ -52,6 +56,7 @@ from api.services import Services
 from ordersaga.config import Settings
 from ordersaga.errors import BadBody, BadSignature, IllegalMove, Unavailable
 from ordersaga.lifecycle import RETURN
+from ordersaga.links import TrackLinks
 
 log = structlog.get_logger(__name__)
 
@@ -86,16 +91,20 @@ def create_app(settings: Settings) -> FastAPI:
         refunds.router,
         stock.router,
         accounts.router,
+        analytics.router,
         webhook_endpoints.router,
         webhook_deliveries.router,
         webhooks.router,
         health.router,
         site.router,
+        track.router,
+        *CONSOLE,
     ):
         app.router.routes.extend(router.routes)  # flat, so that a route knows its whole path
     app.add_middleware(Edge)
     for kind in _REFUSALS:
         app.add_exception_handler(kind, _refuse)
+    app.add_exception_handler(SignedOut, to_login)
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]
     return app
 
@@ -140,6 +149,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             refusals=RefusalLimits(settings),
             open_orders=OpenOrders(),
             live=live,
+            links=LinkLimits(settings),
+            track_links=TrackLinks.of(settings),
+            fits=Fits(pool),
         )
     finally:
         for task in beside:

@@ -54,7 +54,10 @@ class Ask(Generic[Body]):
     raw: bytes
     body: Body
     terms: Terms
-    expected_versions: frozenset[int] | None  # the caller's `If-Match`; None: any
+    expected_versions: frozenset[int] | None = None  # the caller's `If-Match`; None: any
+    beside: Callable[[Connection], Awaitable[object]] | None = (
+        None  # written in its transaction, too
+    )
 
     @property
     def return_window_s(self) -> int:
@@ -78,11 +81,6 @@ async def read_ask(
     """What a request asks; a problem where it cannot be read, or its order is not this tenant's."""
     services = services_of(request)
     raw = await read_body(request)
-    body = parse_body(model, raw if body_needed else raw or b"{}")
-    async with reading(services.pool) as connection:
-        terms = await read_terms(connection, tenant=caller.tenant, order_id=order_id_of(order_id))
-    if terms is None:
-        raise no_such_order()
     return Ask(
         services=services,
         tenant=caller.tenant,
@@ -91,10 +89,19 @@ async def read_ask(
         move=move,
         key=key,
         raw=raw,
-        body=body,
-        terms=terms,
+        body=parse_body(model, raw if body_needed else raw or b"{}"),
+        terms=await find_terms(services, tenant=caller.tenant, order_id=order_id),
         expected_versions=expected_versions(request.headers.getlist("if-match")),
     )
+
+
+async def find_terms(services: Services, *, tenant: str, order_id: str) -> Terms:
+    """A 404 where this tenant has no such order."""
+    async with reading(services.pool) as connection:
+        terms = await read_terms(connection, tenant=tenant, order_id=order_id_of(order_id))
+    if terms is None:
+        raise no_such_order()
+    return terms
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,10 @@ async def store_once(
             return Once(None, earlier)
         if ask.expected_versions is not None:
             await _check_version(connection, ask.order_id, ask.expected_versions)
-        return Once(await store(connection), None)
+        made = await store(connection)
+        if ask.beside is not None:
+            await ask.beside(connection)
+        return Once(made, None)
 
 
 async def _check_version(connection: Connection, order_id: str, expected: frozenset[int]) -> None:

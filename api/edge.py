@@ -10,6 +10,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import metrics, problems
+from api.pages import site
 from api.problems import Problem
 
 log = structlog.get_logger(__name__)
@@ -68,9 +69,10 @@ class Edge:
             _log_bug(error)
             if status is not None:  # too late for another answer: the connection breaks
                 raise
-            await problems.answer(Problem("internal_error", "this is our mistake, and noted"))(
-                scope, receive, note_status
-            )
+            problem = Problem("internal_error", "this is our mistake, and noted")
+            is_page = scope["path"].startswith(site.PAGE_PATHS)
+            answer = site.refusal(problem) if is_page else problems.answer(problem)
+            await answer(scope, receive, note_status)
         finally:
             caller = scope.get("state", {}).get("caller")
             route = getattr(scope.get("route"), "path", None)

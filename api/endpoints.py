@@ -25,6 +25,9 @@ class Change:
     services: Services
     endpoint: StoredEndpoint
     claim: Claim
+    beside: Callable[[Connection], Awaitable[object]] | None = (
+        None  # written in its transaction, too
+    )
 
     async def make(self, write: Callable[[Connection], Awaitable[object]]) -> str | None:
         """Writes it once. None: now; else what an equal request named earlier."""
@@ -32,6 +35,8 @@ class Change:
             earlier = await claim_key(connection, self.claim)
             if earlier is None:
                 await write(connection)
+                if self.beside is not None:
+                    await self.beside(connection)
         return earlier
 
 
@@ -44,6 +49,7 @@ async def read_change(
     move: str,
     raw: bytes = b"",
     resource: str = "",
+    beside: Callable[[Connection], Awaitable[object]] | None = None,
 ) -> Change:
     services = services_of(request)
     endpoint = await find_endpoint(services, caller, endpoint_id)
@@ -57,6 +63,7 @@ async def read_change(
             body_hash=hash_body(raw),
             resource=resource or endpoint.id,
         ),
+        beside=beside,
     )
 
 

@@ -96,7 +96,8 @@ def render_order(order: StoredOrder, services: Services) -> dict[str, object]:
         "updated_at": order.updated_at,
         "links": {
             "events": f"{order_path(order.id)}/events",
-            "track": f"{order_path(order.id)}/tracking",
+            "track": services.track_links.url(order.id),
+            "tracking": f"{order_path(order.id)}/tracking",
             "workflow": workflow,
         },
     }

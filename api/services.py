@@ -11,9 +11,11 @@ from adapters.postgres.limits import OpenOrders
 from adapters.postgres.pool import Pool
 from adapters.temporal import OrderWorkflows
 from api.auth import KnownKeys
-from api.limits import RefusalLimits, RequestLimits
+from api.fits import Fits
+from api.limits import LinkLimits, RefusalLimits, RequestLimits
 from api.live import Hub
 from ordersaga.config import Settings
+from ordersaga.links import TrackLinks
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,9 @@ class Services:
     refusals: RefusalLimits
     open_orders: OpenOrders
     live: Hub
+    links: LinkLimits
+    track_links: TrackLinks
+    fits: Fits
 
     @property
     def workflow_pages(self) -> str:

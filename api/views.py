@@ -148,7 +148,10 @@ class LinksView(BaseModel):
     """Where to look further."""
 
     events: str
-    track: str | None = Field(description="where its parcel was seen")
+    track: str | None = Field(
+        description="its page for the buyer, who needs no key: whoever has this link may open it"
+    )
+    tracking: str = Field(description="where its parcel was seen")
     workflow: str | None = Field(description="the order in Temporal's UI")
 
 

@@ -38,6 +38,8 @@ BESIDE: Final = {"accepted": ("bare insert", "bare start"), "decided": ("bare st
 PRICE: Final = {"amount": 500, "currency": "EUR"}
 ENOUGH: Final = 1_000_000  # units of each SKU
 START_PATIENCE_S: Final = 20.0
+DRAIN_PATIENCE_S: Final = 300.0
+LOOK_EVERY_S: Final = 0.1
 
 Send = Callable[[int], Awaitable[None]]  # by the number of its client
 
@@ -74,6 +76,7 @@ async def _run(home: Path, rounds: int, requests: int) -> dict[str, object]:
             for _ in range(rounds):
                 for kind, send in senders.items():
                     taken[kind, clients].append(await _round(send, clients, requests))
+                    await _until_all_are_decided(stack)
     return {
         "requests": requests,
         "rounds": rounds,
@@ -91,6 +94,15 @@ async def _run(home: Path, rounds: int, requests: int) -> dict[str, object]:
             for clients in CLIENTS
         ],
     }
+
+
+async def _until_all_are_decided(stack: LocalStack) -> None:
+    """Orders that were only accepted are still being worked on: the next round would wait behind them."""
+    database = await asyncpg.connect(stack.ready.database)
+    async with asyncio.timeout(DRAIN_PATIENCE_S):
+        while await database.fetchval("select true from orders where status = 'pending' limit 1"):  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_EVERY_S)
+    await database.close()
 
 
 async def _fill_shelves(stack: LocalStack) -> None:

@@ -9,6 +9,7 @@ from cli import (
     codec_server,
     erase,
     event_schemas,
+    import_,
     keys,
     listen,
     migrate,
@@ -44,6 +45,7 @@ app.command("event-schemas")(event_schemas.command)
 app.command("erase")(erase.command)
 app.command("codec-server")(codec_server.command)
 app.command("purge")(purge.command)
+app.command("import")(import_.command)
 
 if __name__ == "__main__":
     app()

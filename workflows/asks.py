@@ -147,8 +147,8 @@ class Asks:
         def queued(asked: PaymentStep | ParcelStep) -> workflow.ActivityHandle[Any]:
             return workflow.start_activity_method(activity, asked, summary=summary, **options)
 
-        if self._order.remote_lane == "queued":
-            return queued(ask)
+        if self._order.remote_lane == "queued" or not self._order.payments:
+            return queued(ask)  # (payments that came since are forgotten with the task that hears of them)
         at_once = workflow.start_local_activity_method(
             activity, ask, summary=summary, **policy.LOCAL_FIRST
         )

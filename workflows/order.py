@@ -244,6 +244,10 @@ class OrderWorkflow(InAttention):
 
     async def _decide(self, objection: Refusal | None) -> Decision:
         """The pivot: one row, written by whoever comes first. What it says is what is done."""
+        if self._order.remote_lane == "local_first":
+            # What is asked within a task is forgotten with it, when its worker dies; a cancel that is
+            # heard by the next one finds nothing begun, and all of it has to be undone.
+            self._asks.owe_what_was_begun_before(self._remote_payments)
         while True:
             self._display.tell(words.DECIDES)
             ask = Decide(self._order.order_id, objection, nothing_else=not self._saga.began)

@@ -19,6 +19,7 @@ _OF_ORDERS: Final[tuple[Any, ...]] = (
     _sql.forget_metadata,
     _sql.forget_means_of_payment,
     _sql.forget_requests,
+    _sql.forget_acts,
     _sql.forget_returns,
     _sql.forget_reviews,
     _sql.forget_sightings,

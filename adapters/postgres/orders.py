@@ -260,7 +260,7 @@ async def list_order_ids(
             connection,
             tenant=tenant,
             before=before,
-            oldest=_least_id_after(shown.created_after),
+            oldest=least_id_after(shown.created_after),
             status=shown.status,
             payment_status=shown.payment_status,
             fulfillment_status=shown.fulfillment_status,
@@ -294,6 +294,7 @@ def launch_of(order: NewOrder, settings: Settings) -> Launch:
             outage_patience_s=settings.outage_patience_s,
             undo_retry_cap_s=settings.undo_retry_cap_s,
             completion_window_s=settings.completion_window_s,
+            remote_lane=settings.remote_lane,
             held_until=order.hold.until if order.hold else None,
         ),
         tenant=order.tenant,
@@ -319,6 +320,7 @@ async def read_launch(connection: Connection, order_id: str, settings: Settings)
             outage_patience_s=settings.outage_patience_s,
             undo_retry_cap_s=settings.undo_retry_cap_s,
             completion_window_s=settings.completion_window_s,
+            remote_lane=settings.remote_lane,
             held_until=held_until(row["hold"]),
             is_resumed=row["is_resumed"],
         ),
@@ -353,7 +355,7 @@ async def find_stale(
     return [row["id"] for row in rows]
 
 
-def _least_id_after(created_after: datetime | None) -> str:
+def least_id_after(created_after: datetime | None) -> str:
     if created_after is None or created_after < EPOCH + CLOCK_SKEW:
         return FIRST_ID
     return keys.least_id("ord", created_after - CLOCK_SKEW)

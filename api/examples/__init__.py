@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from api import models, views
-from api.examples import endpoints
+from api.examples import analytics, endpoints
 from api.examples.orders import (
     ADDRESS,
     APPROVED,
@@ -199,4 +199,5 @@ SHOWN: Final[Mapping[type[BaseModel], Mapping[str, Example]]] = {
         "temporal_away": {"status": "unavailable", "postgres": True, "temporal": False},
     },
     **endpoints.SHOWN,
+    **analytics.SHOWN,
 }

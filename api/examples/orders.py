@@ -10,6 +10,9 @@ Example: TypeAlias = Mapping[str, Any]
 ORDER_ID: Final = "ord_01M7YSM35RQCGYCAPV98JR57X1"
 RETURN_ID: Final = "ret_01M83N5Q9V4T2ZJ6C0RDYB8WKE"
 PAYMENT_ID: Final = "pay_01M7YSM35RZH5T8P0N7DK3W4QA"
+TRACK_PAGE: Final = (
+    f"http://127.0.0.1:8000/track/{ORDER_ID.removeprefix('ord_')}-k4vq2zt7mfxd3hcjw6oyb5n2ai"
+)
 PLACED_AT: Final = "2026-03-02T14:05:11.402918Z"
 DECIDED_AT: Final = "2026-03-02T14:05:11.873204Z"
 
@@ -90,7 +93,8 @@ CONFIRMED: Final[Example] = {
     "updated_at": DECIDED_AT,
     "links": {
         "events": f"/v1/orders/{ORDER_ID}/events",
-        "track": f"/v1/orders/{ORDER_ID}/tracking",
+        "track": TRACK_PAGE,
+        "tracking": f"/v1/orders/{ORDER_ID}/tracking",
         "workflow": f"http://127.0.0.1:8233/namespaces/default/workflows/order:{ORDER_ID}",
     },
 }

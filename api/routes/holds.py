@@ -48,11 +48,16 @@ async def hold_order(
 ) -> Response:
     """What it holds is kept until `hold.until`; then it is canceled, `hold_expired`."""
     ask = await read_ask(request, caller, key=key, order_id=order_id, move="hold", model=HoldBody)
+    return await hold(ask)
+
+
+async def hold(ask: Ask[HoldBody]) -> Response:
+    """Whoever stops it."""
     asked = ask.request("hold")
     until = hold_ends(datetime.now(UTC), ask.services.settings)
     store = partial(
         store_hold,
-        order_id=order_id,
+        order_id=ask.order_id,
         return_window_s=ask.return_window_s,
         request=asked,
         hold=Hold(OPERATOR_HOLDS, ask.body.reason, by=ask.by, until=until),
@@ -92,7 +97,7 @@ async def release_order(
         model=ReleaseBody,
         body_needed=False,
     )
-    return await _let_go_on(ask, patience, ask.body.reason)
+    return await let_go_on(ask, patience, ask.body.reason)
 
 
 @router.post(
@@ -121,7 +126,7 @@ async def accept_order(
         model=AcceptBody,
         body_needed=False,
     )
-    return await _let_go_on(ask, patience, ask.body.reason)
+    return await let_go_on(ask, patience, ask.body.reason)
 
 
 @router.post(
@@ -150,26 +155,32 @@ async def decline_order(
         model=DeclineBody,
         body_needed=False,
     )
+    return await decline(ask, patience)
+
+
+async def decline(ask: Ask[DeclineBody], patience: Patience) -> Response:
+    """Whoever says it for the merchant."""
     asked = ask.request("decline")
     store = partial(
         store_decline,
-        order_id=order_id,
+        order_id=ask.order_id,
         return_window_s=ask.return_window_s,
         request=asked,
         reason=ask.body.reason,
     )
-    async with ask.services.changes.watch(order_id) as watch:
+    async with ask.services.changes.watch(ask.order_id) as watch:
         once = await store_once(ask, asked.id, store)
         if not once.is_replay:
             await tell(ask, asked)
         order = await wait_until_final(
-            ask.services, watch, patience, tenant=ask.tenant, order_id=order_id
+            ask.services, watch, patience, tenant=ask.tenant, order_id=ask.order_id
         )
     status = 200 if order.status in FINAL else 202
     return answer_with(ask, order, is_replay=once.is_replay, status=status)
 
 
-async def _let_go_on(ask: Ask[Body], patience: Patience, reason: str) -> Response:
+async def let_go_on(ask: Ask[Body], patience: Patience, reason: str) -> Response:
+    """A `release`, or its merchant's `accept`: whoever says it."""
     asked = ask.request("accept" if ask.move == "accept" else "release")
     store = partial(
         store_release,

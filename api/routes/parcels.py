@@ -10,7 +10,7 @@ from starlette.responses import Response
 from adapters.postgres.api_keys import ORDERS_READ, ORDERS_WRITE
 from adapters.postgres.pool import reading
 from adapters.postgres.shipping import TrackingNumberTaken, read_tracking, store_shipped
-from api.asking import answer_now, read_ask, store_once
+from api.asking import Ask, answer_now, read_ask, store_once
 from api.auth import Reader, Writer
 from api.headers import IdempotencyKey
 from api.models import ShipBody
@@ -61,15 +61,20 @@ async def ship_order(
     409 `tracking_number_taken`: another parcel has it.
     """
     ask = await read_ask(request, caller, key=key, order_id=order_id, move="ship", model=ShipBody)
+    return await ship(ask)
+
+
+async def ship(ask: Ask[ShipBody]) -> Response:
+    """Whoever says it for the merchant."""
     store = partial(
         store_shipped,
-        order_id=order_id,
+        order_id=ask.order_id,
         return_window_s=ask.return_window_s,
         tracking_number=ask.body.tracking_number,
         by=ask.by,
     )
     try:
-        once = await store_once(ask, order_id, store)
+        once = await store_once(ask, ask.order_id, store)
     except TrackingNumberTaken:
         raise Problem("tracking_number_taken", "look at the label again") from None
     return await answer_now(ask, is_replay=once.is_replay)

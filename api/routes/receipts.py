@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from adapters.postgres.api_keys import ORDERS_WRITE
 from adapters.postgres.receipts import store_receipt, store_review
-from api.asking import answer_now, read_ask, store_once, tell
+from api.asking import Ask, answer_now, read_ask, store_once, tell
 from api.auth import Writer
 from api.headers import IdempotencyKey
 from api.models import ReceiptBody, ReviewBody
@@ -43,14 +43,19 @@ async def confirm_receipt(
         model=ReceiptBody,
         body_needed=False,
     )
+    return await answer_now(ask, is_replay=await note_receipt(ask))
+
+
+async def note_receipt(ask: Ask[ReceiptBody]) -> bool:
+    """Whether it was said before."""
     asked = ask.request("receipt")
     store = partial(
-        store_receipt, order_id=order_id, return_window_s=ask.return_window_s, request=asked
+        store_receipt, order_id=ask.order_id, return_window_s=ask.return_window_s, request=asked
     )
     once = await store_once(ask, asked.id, store)
     if not once.is_replay:
         await tell(ask, asked)
-    return await answer_now(ask, is_replay=once.is_replay)
+    return once.is_replay
 
 
 @router.post(
@@ -71,12 +76,17 @@ async def review_order(
     ask = await read_ask(
         request, caller, key=key, order_id=order_id, move="review", model=ReviewBody
     )
+    return await answer_now(ask, is_replay=await note_review(ask))
+
+
+async def note_review(ask: Ask[ReviewBody]) -> bool:
+    """Whether it was said before."""
     store = partial(
         store_review,
-        order_id=order_id,
+        order_id=ask.order_id,
         return_window_s=ask.return_window_s,
         rating=ask.body.rating,
         comment=ask.body.comment,
     )
-    once = await store_once(ask, order_id, store)
-    return await answer_now(ask, is_replay=once.is_replay)
+    once = await store_once(ask, ask.order_id, store)
+    return once.is_replay

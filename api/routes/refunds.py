@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from adapters.postgres.api_keys import OPS
 from adapters.postgres.give_backs import store_refund
-from api.asking import answer_now, read_ask, store_once, try_to_tell
+from api.asking import Ask, answer_now, read_ask, store_once, try_to_tell
 from api.auth import Operator
 from api.checks import check_part
 from api.headers import IdempotencyKey
@@ -45,11 +45,16 @@ async def refund_order(
     ask = await read_ask(
         request, caller, key=key, order_id=order_id, move="refunds", model=RefundBody
     )
+    return await refund(ask)
+
+
+async def refund(ask: Ask[RefundBody]) -> Response:
+    """Whoever gives it back."""
     check_part(ask.body.amount, "/amount", currency=ask.terms.currency)
     request_id = keys.new_id("req")
     store = partial(
         store_refund,
-        order_id=order_id,
+        order_id=ask.order_id,
         return_window_s=ask.return_window_s,
         undo_retry_cap_s=ask.services.settings.undo_retry_cap_s,
         request_id=request_id,

@@ -15,6 +15,7 @@ from adapters.postgres.orders import StoredOrder
 from adapters.postgres.pool import reading
 from adapters.postgres.requests import (
     ActionNotOffered,
+    Answer,
     NotInAttention,
     read_answer,
     store_attention,
@@ -68,15 +69,28 @@ async def cancel_order(
         model=CancelBody,
         body_needed=False,
     )
+    order, answer, is_replay = await cancel(ask, patience)
+    if answer == "refused":
+        allowed = allowed_now(order, return_window_s=ask.return_window_s)
+        raise Problem("cancel_refused", "the parcel cannot be called back", allowed=allowed)
+    is_done = answer == "accepted" and order.status in FINAL
+    return answer_with(ask, order, is_replay=is_replay, status=200 if is_done else 202)
+
+
+async def cancel(
+    ask: Ask[CancelBody], patience: Patience
+) -> tuple[StoredOrder, Answer | None, bool]:
+    """The order and the answer when there is one, or as they are when patience ends; whether it was asked
+    before."""
     asked = ask.request("cancel")
     store = partial(
         store_cancel,
-        order_id=order_id,
+        order_id=ask.order_id,
         return_window_s=ask.return_window_s,
         request=asked,
         reason=ask.body.reason,
     )
-    async with ask.services.changes.watch(order_id) as watch:
+    async with ask.services.changes.watch(ask.order_id) as watch:
         once = await store_once(ask, asked.id, store)
         if not once.is_replay:
             await tell(ask, asked)
@@ -85,14 +99,10 @@ async def cancel_order(
             watch,
             patience,
             tenant=ask.tenant,
-            order_id=order_id,
+            order_id=ask.order_id,
             request_id=once.earlier or asked.id,
         )
-    if answer == "refused":
-        allowed = allowed_now(order, return_window_s=ask.return_window_s)
-        raise Problem("cancel_refused", "the parcel cannot be called back", allowed=allowed)
-    is_done = answer == "accepted" and order.status in FINAL
-    return answer_with(ask, order, is_replay=once.is_replay, status=200 if is_done else 202)
+    return order, answer, once.is_replay
 
 
 @router.post(
@@ -152,15 +162,20 @@ async def answer_attention(
     ask = await read_ask(
         request, caller, key=key, order_id=order_id, move="attention", model=AttentionBody
     )
+    return await attend(ask, patience)
+
+
+async def attend(ask: Ask[AttentionBody], patience: Patience) -> Response:
+    """Whoever answers for the step."""
     asked = replace(ask.request("attention"), step=ask.body.step, action=ask.body.action)
     store = partial(
         store_attention,
-        order_id=order_id,
+        order_id=ask.order_id,
         return_window_s=ask.return_window_s,
         request=asked,
         note=ask.body.note,
     )
-    async with ask.services.changes.watch(order_id) as watch:
+    async with ask.services.changes.watch(ask.order_id) as watch:
         try:
             once = await store_once(ask, asked.id, store)
         except NotInAttention as error:

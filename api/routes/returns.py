@@ -15,7 +15,7 @@ from adapters.postgres.returns import (
     store_return,
     store_return_move,
 )
-from api.asking import answer_now, read_ask, store_once, try_to_tell
+from api.asking import Ask, answer_now, read_ask, store_once, try_to_tell
 from api.auth import Seller, Writer
 from api.checks import check_return_lines
 from api.headers import IdempotencyKey
@@ -52,12 +52,17 @@ async def ask_for_return(
     ask = await read_ask(
         request, caller, key=key, order_id=order_id, move="returns", model=ReturnBody
     )
+    return await answer_now(ask, is_replay=await begin_return(ask), status=201)
+
+
+async def begin_return(ask: Ask[ReturnBody]) -> bool:
+    """Whether it was asked before. Raises a problem where it is too late, or there are not so many."""
     lines = ask.body.lines
     wanted = None if lines is None else check_return_lines(lines)
     asked = NewReturn(id=keys.new_id("ret"), wanted=wanted, reason=ask.body.reason)
     store = partial(
         store_return,
-        order_id=order_id,
+        order_id=ask.order_id,
         return_window_s=ask.return_window_s,
         undo_retry_cap_s=ask.services.settings.undo_retry_cap_s,
         asked=asked,
@@ -73,7 +78,7 @@ async def ask_for_return(
         raise invalid(FieldError(f"/lines/{at}/quantity", detail)) from None
     if once.made is not None:
         await try_to_tell(ask.services.workflows.start_return(once.made), about=asked.id)
-    return await answer_now(ask, is_replay=once.is_replay, status=201)
+    return once.is_replay
 
 
 def _move_as(example: str) -> Operation:
@@ -145,7 +150,14 @@ async def _move(
         model=ReturnMoveBody,
         body_needed=False,
     )
-    store = partial(store_return_move, order_id=order_id, return_id=return_id, asks=word, by=ask.by)
+    return await answer_return(ask, return_id, word)
+
+
+async def answer_return(ask: Ask[ReturnMoveBody], return_id: str, word: str) -> Response:
+    """`approve`, `decline` or `receive`: whoever says it for the seller."""
+    store = partial(
+        store_return_move, order_id=ask.order_id, return_id=return_id, asks=word, by=ask.by
+    )
     try:
         once = await store_once(ask, return_id, store)
     except ReturnMissing:

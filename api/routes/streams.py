@@ -20,7 +20,7 @@ from api.aborting import abort
 from api.auth import Reader
 from api.examples.streams import ORDER_STREAM, TENANT_STREAM
 from api.following import follow_order, follow_tenant
-from api.live import Hub
+from api.live import Hub, Visitor
 from api.models import MAX_POSITION, StreamQuery
 from api.openapi import make_router, operation
 from api.problems import Problem
@@ -49,7 +49,7 @@ LastEventId = Annotated[
 class LiveResponse(EventSourceResponse):
     """A stream that counts while it is open. Who does not read is cut off."""
 
-    def __init__(self, events: AsyncIterator[bytes], *, hub: Hub, caller: ApiKey) -> None:
+    def __init__(self, events: AsyncIterator[bytes], *, hub: Hub, caller: ApiKey | Visitor) -> None:
         super().__init__(
             events,
             ping=0,  # the hub's heartbeats are among the events
@@ -64,7 +64,7 @@ class LiveResponse(EventSourceResponse):
         try:
             await super().__call__(scope, receive, send)
         except SendTimeoutError:
-            log.info("stream.not_read", key_id=self._caller.id)
+            log.info("stream.not_read", caller=self._caller.id)
             if abort(scope):
                 while (await receive())["type"] != "http.disconnect":
                     pass

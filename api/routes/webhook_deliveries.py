@@ -88,16 +88,26 @@ async def replay_webhook_delivery(
         caller,
         key=key,
         endpoint_id=endpoint_id,
-        move=f"deliveries/{{id}}/replay {event_id}",
+        move=replay_of(event_id),
     )
-    delivery = await _find_delivery(change, event_id)
-    earlier = await change.make(
-        lambda connection: stored.replay(connection, change.endpoint.id, delivery)
-    )
+    earlier = await replay(change, event_id)
     return json_response(
         _render_delivery(await _find_delivery(change, event_id)),
         status=202,
         headers=replayed(earlier is not None),
+    )
+
+
+def replay_of(event_id: str) -> str:
+    """The move's name, for `read_change`."""
+    return f"deliveries/{{id}}/replay {event_id}"
+
+
+async def replay(change: Change, event_id: str) -> str | None:
+    """Whoever wants it sent again. None: now; else an equal request was first."""
+    delivery = await _find_delivery(change, event_id)
+    return await change.make(
+        lambda connection: stored.replay(connection, change.endpoint.id, delivery)
     )
 
 

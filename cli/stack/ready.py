@@ -48,6 +48,7 @@ class Ready(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     api: str
+    console: str = Field(default="", description="the operators' pages")
     temporal: str
     temporal_namespace: str
     temporal_ui: str

@@ -44,6 +44,7 @@ class Screen:
             f"\n[bold green]ordersaga is up[/] [dim](in {ready.start_s['all']} s)[/]\n"
         )
         self._line("API", ready.api, f"{ready.api}/docs tells what it takes")
+        self._line("console", ready.console, "sign in with the ops key below")
         self._line("Temporal UI", ready.temporal_ui, "every order is a workflow")
         self._line("Temporal", ready.temporal, f"namespace {ready.temporal_namespace}")
         self._line("PostgreSQL", ready.database)

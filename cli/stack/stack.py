@@ -123,6 +123,7 @@ class LocalStack:
         state, ports = self._state, self._ports
         return Ready(
             api=_url(ports["api"]),
+            console=f"{_url(ports['api'])}/console",
             temporal=f"{HOST}:{ports['temporal']}",
             temporal_namespace=NAMESPACE,
             temporal_ui=_url(ports["temporal_ui"]),
@@ -209,6 +210,8 @@ class LocalStack:
                 **_webhook_settings(state.webhook_secrets),
                 "temporal_ui_url": _url(ports["temporal_ui"]),
                 "webhooks_to_private": True,
+                "public_url": _url(ports["api"]),
+                "link_secrets": [state.link_secret],
                 **self._overrides,
             },
         )

@@ -29,6 +29,7 @@ class State(BaseModel):
     provider_key: str = Field(default_factory=lambda: "sk_test_" + secrets.token_hex(16))
     carrier_key: str = Field(default_factory=lambda: "carrier_test_" + secrets.token_hex(16))
     webhook_secrets: WebhookSecrets = Field(default_factory=WebhookSecrets)
+    link_secret: str = Field(default_factory=_password)
     keys: Keys | None = None
     ports: dict[str, int] = {}
     database_dir: Path | None = None

@@ -16,7 +16,8 @@ from temporalio.client import Client
 from cli.stack.stack import LocalStack
 from ordersaga.keys import workflow_id
 from tests.conftest import SHORT_PATIENCE
-from tests.saga.shop import Shop, card, until_true
+from tests.saga.shop import Shop, card, payment, until_true
+from tests.saga.test_crashes import doomed_worker
 
 TASKS: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 QUEUED: Final = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
@@ -121,3 +122,24 @@ async def test_a_worker_killed_while_it_asks_leaves_one_effect(quick: Shop) -> N
     order = await quick.until_final(order["id"], within_s=60)
     assert order["status"] == "confirmed"
     await quick.assert_all_of_it(order)
+
+
+@pytest.mark.parametrize(
+    "dies_after", ["authorize_payment", "book_parcel", "charge_payment", "capture_payment"]
+)
+async def test_killed_after_it_asked_then_canceled_it_is_all_taken_back(
+    quick: Shop, dies_after: str
+) -> None:
+    """What was asked within a task that never ended is in no history: the next one hears the cancel first."""
+    async with doomed_worker(quick.stack, "after", dies_after) as died:
+        order = await quick.order(
+            card("tok_ok", 400), payment("alipay"), carrier="sandbox", prefer="respond-async"
+        )
+        await died.wait()
+        books = await quick.books(order["id"])
+        assert books.held or books.kept or books.live_parcels, "it died with something asked for"
+        answer = await quick.cancel(order["id"], prefer="wait=0")
+        assert answer.status_code == 202, "stored, and nobody there to answer it yet"
+    order = await quick.until_final(order["id"], within_s=60)
+    assert order["status"] == "canceled"
+    await quick.assert_clean_slate(order)

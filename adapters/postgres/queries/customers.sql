@@ -32,6 +32,10 @@ update payments set token = case when method = 'voucher' then token end, next_ac
 update order_requests set body = body - array['reason', 'note']
  where order_id = any (:order_ids::text[]) and body ?| array['reason', 'note'];
 
+-- name: forget_acts!
+-- Why an operator did something about it.
+update operator_acts set reason = '' where order_id = any (:order_ids::text[]) and reason <> '';
+
 -- name: forget_returns!
 -- Why goods came back.
 update returns set reason = '' where order_id = any (:order_ids::text[]) and reason <> '';

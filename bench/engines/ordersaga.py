@@ -1,0 +1,67 @@
+"""ordersaga itself: its worker as the local stack starts it, its Temporal dev server with a database file.
+
+The caller does what `POST /v1/orders` does, less HTTP, keys and rendering: accepts in one transaction, starts
+the workflow, waits for PostgreSQL's NOTIFY. The worker also relays the outbox and sweeps, as in production.
+Durability: each step's rows in PostgreSQL and their history in Temporal's SQLite file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from temporalio.client import Client
+
+from adapters.postgres.changes import OrderChanges
+from adapters.postgres.orders import launch_of
+from adapters.temporal import OrderWorkflows
+from bench.engines.calling import NotConfirmed
+from bench.engines.flow import Ask
+from bench.engines.participants import Participants
+from bench.engines.where import Where
+from ordersaga.config import Settings
+from ordersaga.errors import EngineUnavailable
+from ordersaga.lifecycle import Status
+from ordersaga.order import NewOrder
+
+PATIENCE_S: Final = 60.0
+
+
+class Ordersaga:
+    def __init__(
+        self, participants: Participants, workflows: OrderWorkflows, changes: OrderChanges
+    ) -> None:
+        self._participants = participants
+        self._workflows = workflows
+        self._changes = changes
+        self._settings = Settings(database_url="")
+
+    async def place(self, order: NewOrder, ask: Ask) -> None:
+        async with self._changes.watch(order.id) as watch:
+            await self._participants.accept(order)
+            with contextlib.suppress(EngineUnavailable):  # as the API: a sweep starts it later
+                await self._workflows.start(launch_of(order, self._settings))
+            while True:
+                change = await watch.next(PATIENCE_S)
+                if change is None or change.status not in (Status.PENDING, Status.CONFIRMED):
+                    raise NotConfirmed(f"{order.id}: {change}")
+                if change.status == Status.CONFIRMED:
+                    return
+
+
+@asynccontextmanager
+async def calling(where: Where, participants: Participants) -> AsyncIterator[Ordersaga]:
+    client = await Client.connect(where.temporal, namespace=where.temporal_namespace)
+    settings = Settings(database_url=where.database)
+    changes = OrderChanges(where.database, application_name="bench-ordersaga-changes")
+    listening = asyncio.create_task(changes.listen())
+    await asyncio.sleep(0.5)  # until it listens
+    try:
+        yield Ordersaga(participants, OrderWorkflows(client, settings), changes)
+    finally:
+        listening.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await listening
