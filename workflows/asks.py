@@ -148,7 +148,9 @@ class Asks:
             return workflow.start_activity_method(activity, asked, summary=summary, **options)
 
         if self._order.remote_lane == "queued" or not self._order.payments:
-            return queued(ask)  # (payments that came since are forgotten with the task that hears of them)
+            return queued(
+                ask
+            )  # (payments that came since are forgotten with the task that hears of them)
         at_once = workflow.start_local_activity_method(
             activity, ask, summary=summary, **policy.LOCAL_FIRST
         )

@@ -8,8 +8,12 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from bench.counting import COUNTS
 from bench.counts import LIMITS, higher, lower
+
+pytestmark = pytest.mark.long
 
 ROOT: Final = Path(__file__).parent.parent.parent
 LIMIT: Final = {kind: dict.fromkeys(COUNTS, 5) for kind in ("own_site", "card")}

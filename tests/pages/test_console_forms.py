@@ -28,6 +28,8 @@ from tests.pages.console import (
     troubled,
 )
 
+pytestmark = pytest.mark.long
+
 __all__ = [
     "key",
     "nobody",

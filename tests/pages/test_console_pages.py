@@ -31,6 +31,8 @@ from tests.pages.console import (
     submit,
 )
 
+pytestmark = pytest.mark.long
+
 __all__ = [
     "key",
     "nobody",

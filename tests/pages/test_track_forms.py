@@ -14,6 +14,8 @@ from tests.pages.test_track_live import sent
 from tests.pages.tracking import form_of, path_of, send, visiting
 from tests.saga.shop import Json, Shop, card
 
+pytestmark = pytest.mark.long
+
 CARD_NUMBER: Final = "4242 4242 4242 4242"
 
 

@@ -14,6 +14,8 @@ from tests.pages.test_track_live import sent
 from tests.pages.tracking import path_of
 from tests.saga.shop import Json, Shop, card, payment
 
+pytestmark = pytest.mark.long
+
 STYLE: Final = Path(__file__).parents[2] / "api" / "pages" / "static" / "style.css"
 LEAST_CONTRAST: Final = 4.5  # WCAG 2.2 AA, for text
 LEAST_OF_BORDERS: Final = 3.0  # … for what tells where to write

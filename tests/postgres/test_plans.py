@@ -15,6 +15,8 @@ import pytest
 from cli.stack.stack import LocalStack
 from tests.postgres.plans import Connection, count_rows, faults, plan_of, statements
 
+pytestmark = pytest.mark.long
+
 FILL: Final = Path(__file__).with_name("hundred_thousand_orders.sql")
 
 # Files of statements, or single ones (file.name), that may read everything, or that nobody waits for.

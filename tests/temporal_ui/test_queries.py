@@ -10,6 +10,8 @@ from ordersaga.keys import workflow_id
 from tests.saga.shop import Json, Shop
 from tests.temporal_ui.page import COMMANDS, Engineer
 
+pytestmark = pytest.mark.long
+
 MONEY = "orders waiting for money for over a day"
 TRIED = {
     MONEY: {"payer", "buyer"},

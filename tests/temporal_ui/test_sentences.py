@@ -11,6 +11,8 @@ from ordersaga.keys import workflow_id
 from tests.saga.shop import Json, Shop, card, until_true
 from tests.temporal_ui.page import Engineer
 
+pytestmark = pytest.mark.long
+
 WHEN = r"\d+ \w{3} \d{4}, \d\d:\d\d:\d\d UTC"
 SAYS = {
     "payer": rf"Waits for the payer of 6\.00 BRL by boleto, until {WHEN}\. Then the provider",

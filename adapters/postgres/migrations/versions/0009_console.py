@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adapters.postgres.migrations.script import run_sql_beside
 
-revision = "0010"
+revision = "0009"
 down_revision = "0008"
 
 
