@@ -147,10 +147,9 @@ class Asks:
         def queued(asked: PaymentStep | ParcelStep) -> workflow.ActivityHandle[Any]:
             return workflow.start_activity_method(activity, asked, summary=summary, **options)
 
+        # (Payments that came since may be forgotten together with what was asked of them.)
         if self._order.remote_lane == "queued" or not self._order.payments:
-            return queued(
-                ask
-            )  # (payments that came since are forgotten with the task that hears of them)
+            return queued(ask)
         at_once = workflow.start_local_activity_method(
             activity, ask, summary=summary, **policy.LOCAL_FIRST
         )

@@ -214,11 +214,21 @@ async def _run_and_audit(run: Run, ready: Ready, *, stays_up: bool) -> int:
         raise
     screen = run.screen
     show(report, screen.console)
-    screen.addresses(ready)
+    screen.addresses(ready, buyers_page=await _find_buyers_page(ready))
     if stays_up:
         screen.say("all of it stays up; Ctrl-C stops it, and keeps the data")
     screen.console.print(run.last_line(violations=len(report.violations)))
     return report.exit_code or run.exit_code
+
+
+async def _find_buyers_page(ready: Ready) -> str | None:
+    """Of the newest order; None: there is no order."""
+    from ordersaga.client import ApiClient
+
+    async with ApiClient(base_url=ready.api, key=ready.keys.read) as api:
+        async for order in api.list_orders(limit=1):
+            return order.links.track
+    return None
 
 
 def _first(group: BaseException) -> BaseException:

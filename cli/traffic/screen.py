@@ -83,6 +83,11 @@ class RunScreen:
         elif self._named == NAMED + 1:
             self.say("further ones are counted, not named")
 
-    def addresses(self, ready: Ready) -> None:
+    def addresses(self, ready: Ready, *, buyers_page: str | None) -> None:
+        """Where to look. `buyers_page`: of some order. A key is for the eyes of who sits here."""
+        key = f"  [dim]ops key {ready.keys.ops}[/]" if self.is_terminal else ""
+        self.console.print(f"Console      [bold]{ready.console}[/]{key}")
+        if buyers_page:
+            self.console.print(f"Buyer's page [bold]{buyers_page}[/]")
         self.console.print(f"API docs     [bold]{ready.api}/docs[/]")
         self.console.print(f"Temporal UI  [bold]{ready.temporal_ui}[/]")

@@ -48,6 +48,15 @@ class ShipmentView(Answered):
     tracking_number: str | None
 
 
+class Links(Answered):
+    """Where more of an order is. `track`: its buyer's page, if the service has any."""
+
+    events: str
+    tracking: str
+    track: str | None
+    workflow: str | None
+
+
 class Order(Answered):
     """An order as it was when it was read."""
 
@@ -64,6 +73,7 @@ class Order(Answered):
     deadline: datetime | None
     version: int
     allowed: tuple[str, ...]
+    links: Links
 
 
 class Stock(Answered):

@@ -46,6 +46,7 @@ ORDER: dict[str, object] = {
     "attention": None,
     "deadline": None,
     "version": 5,
+    "links": {"events": "/", "tracking": "/", "track": None, "workflow": None},
     "allowed": ["cancel"],
 }
 

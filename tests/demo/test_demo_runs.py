@@ -126,7 +126,8 @@ async def test_a_drawn_demo_on_a_running_stack_ends_clean(ready_file: Path) -> N
     assert (orders, violations) == (60, 0)
     assert confirmed + rejected + canceled + refused == orders
     assert confirmed >= 48 - 4  # all that meet no fault, but for scarce goods
-    assert any(text.startswith("API docs") for text in printed)
+    for label in ("Console", "Buyer's page", "API docs", "Temporal UI"):
+        assert any(text.startswith(f"{label} ") and "http" in text for text in printed), label
     assert any("p50" in text and "p99" in text for text in printed)
 
 

@@ -14,7 +14,7 @@ from cli.replay.screen import ReplayScreen
 from cli.replay.source import RecordedLives
 from cli.replay.timeline import RecordedStatus
 from cli.replay.verdict import Mismatch, Placed
-from ordersaga.client import Failure, Order
+from ordersaga.client import Failure, Links, Order
 from ordersaga.lifecycle import Status
 from tests.demo.test_demo_file import OLIST
 
@@ -36,6 +36,7 @@ def order(status: str, *, failure: Failure | None = None) -> Order:
         deadline=None,
         version=5,
         allowed=(),
+        links=Links(events="/", tracking="/", track=None, workflow=None),
     )
 
 
