@@ -135,7 +135,7 @@ async def calling_a_person(records: Records, step: Step) -> AsyncIterator[None]:
         if tries >= TRIES_BEFORE_ATTENTION:
             with suppress(Unavailable):  # then the next failure raises it
                 await records.raise_attention(step.order_id, step.name, _told(error), tries)
-            with suppress(RPCError):
+            with suppress(RPCError, RuntimeError):  # the SDK's own, where nobody listens
                 await _tell_workflow(step)
         raise
 

@@ -13,6 +13,8 @@ from ordersaga.messages import PaymentNews
 from ordersaga.money import format_amount
 from ordersaga.order import OrderTicket, PaymentPlan, RefundPlan, Refusal
 
+MOST_IN_A_KEYWORD: Final = 255  # characters: what Temporal's visibility in PostgreSQL keeps
+
 HOLDS_OUR_OWN: Final = "Holds goods, store credit and vouchers on our own site."
 DECIDES: Final = "Decides."
 ALL_WENT_BACK: Final = "Ended: all of it went back, or was given up by an operator."
@@ -175,8 +177,11 @@ def because(why: Refusal) -> str:
 
 
 def undone_by(why: Refusal) -> str:
-    """`payment:card_declined`: who said no, and its code."""
-    return f"{why.participant}:{why.code}"
+    """`payment:card_declined`: who said no, and its code.
+
+    A carrier's code can be of any length, and Temporal ends a workflow that sets too long an attribute.
+    """
+    return f"{why.participant}:{why.code}"[:MOST_IN_A_KEYWORD]
 
 
 def _patience(ticket: OrderTicket) -> str:

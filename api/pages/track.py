@@ -19,7 +19,7 @@ from adapters.postgres.idempotency import IdempotencyMismatch, RequestInFlight
 from adapters.postgres.orders import read_events, read_order
 from adapters.postgres.pool import reading
 from adapters.postgres.shipping import read_tracking
-from adapters.postgres.streams import find_tenant
+from adapters.postgres.streams import find_tenant, find_version
 from api.asking import Ask, find_terms
 from api.bodies import parse_body, read_body
 from api.following import follow_changes
@@ -100,11 +100,14 @@ async def stream_order(request: Request, token: str) -> Response:
     asked = request.headers.get("last-event-id") or request.query_params.get("known", "0")
     known = int(asked) if asked.isdecimal() and len(asked) < len(str(MAX_POSITION)) else 0
     async with reading(services.pool) as connection:
-        if await find_tenant(connection, order_id=order_id) is None:
+        tenant = await find_tenant(connection, order_id=order_id)
+        if tenant is None:
             raise _no_such_page()
+        version = await find_version(connection, tenant=tenant, order_id=order_id)
     visitor = Visitor(order_id)
     services.live.admit(visitor)
-    events = follow_changes(services, order_id, known=known)
+    # The hub goes on from what its first listener knows: nobody may know more than has happened.
+    events = follow_changes(services, order_id, known=min(known, version or 0))
     return LiveResponse(events, hub=services.live, caller=visitor)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.pages.conftest import OpenPage, Watch
 from tests.pages.tracking import path_of
@@ -142,6 +143,31 @@ async def test_a_line_that_broke_is_taken_up_again_and_nothing_is_missed(
     await expect(headline).to_have_text("Your order is confirmed")
     await page.context.set_offline(False)
     await page.evaluate("window.dispatchEvent(new Event('pageshow'))")
+    await expect(headline).to_have_text("Your parcel is on its way")
+
+
+async def test_a_look_that_failed_is_taken_again_though_nothing_more_happens(
+    shop: Shop, page: Page, watch: Watch
+) -> None:
+    order = await sent(shop)
+    await page.goto(path_of(order))
+    headline = page.get_by_role("heading", level=1)
+    await expect(headline).to_have_text("Your order is confirmed")
+    refused = asyncio.Event()
+
+    async def refuse(route: Route) -> None:
+        refused.set()
+        await route.fulfill(status=503, body="away")
+
+    watch.expects("503")
+    address = page.url
+    await page.route(address, refuse)
+    await shop.carrier_says(order, "picked_up")
+    await shop.until(order["id"], lambda o: o["status"] == "shipped")
+    await asyncio.wait_for(refused.wait(), WITHIN_MS / 1_000)
+    await asyncio.sleep(1)  # the last of what happened was told, and its look refused, too
+    await expect(headline).to_have_text("Your order is confirmed")
+    await page.unroute(address)
     await expect(headline).to_have_text("Your parcel is on its way")
 
 

@@ -177,6 +177,27 @@ async def test_a_stream_says_how_many_events_there_are_and_nothing_of_them(shop:
     assert all(re.fullmatch(r"(id|data|retry): \d+|event: changed|:.*", line) for line in told)
 
 
+async def test_who_claims_to_know_what_has_not_happened_takes_no_news_from_others(
+    shop: Shop,
+) -> None:
+    order = await sent(shop)
+    path, version = path_of(order), (await shop.get(order["id"]))["version"]
+    async with (
+        visiting(shop) as liar,
+        visiting(shop) as buyer,
+        asyncio.timeout(20),
+        liar.stream("GET", f"{path}/stream", params={"known": version + 1_000}) as first,
+    ):
+        lines = first.aiter_lines()
+        assert await anext(lines) == f"id: {version}"
+        await asyncio.sleep(0.5)  # until he listens, too
+        async with buyer.stream("GET", f"{path}/stream", params={"known": version}) as second:
+            await shop.carrier_says(order, "picked_up", location="somewhere")
+            async for line in second.aiter_lines():
+                if line.startswith("data:") and int(line.partition(":")[2]) > version:
+                    break
+
+
 # --- Limits ---------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 import asyncpg
 import pytest
 from temporalio.api.failure.v1 import Failure
+from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
@@ -99,7 +100,9 @@ class Noted:
     ],
 )
 async def test_a_person_is_called_without_it_too(make: Any, says: str) -> None:
-    noted, environment = Noted(), ActivityEnvironment()
+    """Nobody listens where its workflow would be told: then it is not, and the failure stays what it was."""
+    nobody = await Client.connect("127.0.0.1:1", lazy=True)
+    noted, environment = Noted(), ActivityEnvironment(client=nobody)
     environment.info = replace(environment.info, attempt=TRIES_BEFORE_ATTENTION)
 
     async def failing() -> None:

@@ -9,6 +9,7 @@ const TOGETHER_MS = 150; // several things happen in one moment: one look for al
 let known = Number(body.dataset.known);
 let source = null;
 let refusals = 0;
+let misses = 0;
 let again = 0;
 let looking = null;
 let soon = 0;
@@ -106,15 +107,19 @@ async function look() {
 async function fetchPage() {
   try {
     const answer = await fetch(body.dataset.page, { cache: "no-store" });
-    if (answer.ok) put(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    if (!answer.ok) throw new Error(String(answer.status));
+    put(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    misses = 0;
   } catch {
-    // The line is broken: what happened is told again when it is back.
+    // A browser resumes its line behind what it has heard: nobody tells of this once more.
+    lookSoon(AGAIN_MS[Math.min(misses, AGAIN_MS.length - 1)]);
+    misses += 1;
   }
 }
 
-function lookSoon() {
+function lookSoon(in_ms = TOGETHER_MS) {
   clearTimeout(soon);
-  soon = setTimeout(look, TOGETHER_MS);
+  soon = setTimeout(() => { if (!document.hidden) look(); }, in_ms);
 }
 
 // --- The line -------------------------------------------------------------------------------------
