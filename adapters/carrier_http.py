@@ -5,6 +5,7 @@ What a carrier has to give: a cancel of an unknown key is kept, and refuses a la
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote
@@ -18,7 +19,9 @@ from ordersaga.ports import Booking
 
 REQUEST_TIMEOUT_S: Final = 15  # three of them fit into the 50 s that one try may take
 REFUSED: Final = "shipping_refused"
+LONGEST_DETAIL: Final = 200  # characters
 _REFUSING: Final = (409, 422)
+_CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 class _Parcel(BaseModel):
@@ -83,9 +86,7 @@ class HttpCarrier:
         try:
             if response.status_code in _REFUSING:
                 problem = _Refused.model_validate_json(response.content).error
-                # `canceled` and the like are our own words for why an order ends.
-                code = REFUSED if problem.code in WITHDRAWALS else problem.code
-                return Refusal("parcel", code, problem.message or problem.code)
+                return _refusal(problem)
             parcel = _Parcel.model_validate_json(response.content)
         except ValidationError:  # which quotes what it cannot read
             what = f"{method} {verb or 'parcel'}"
@@ -93,3 +94,14 @@ class HttpCarrier:
         if not response.is_success or parcel.key != key:
             raise ProviderAnswerWrong(f"HTTP {response.status_code} for {key}")
         return parcel
+
+
+def _refusal(problem: _Problem) -> Refusal:
+    """A code of ours or in the form of one, and no more words than a line has: both travel far.
+
+    `canceled` and the like are our own words for why an order ends.
+    """
+    is_usable = _CODE.fullmatch(problem.code) and problem.code not in WITHDRAWALS
+    code = problem.code if is_usable else REFUSED
+    words = "".join(filter(str.isprintable, problem.message))[:LONGEST_DETAIL]
+    return Refusal("parcel", code, words or code)

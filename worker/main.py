@@ -144,10 +144,12 @@ async def _connect_when_it_is_there(settings: Settings) -> Pool:
 async def work_until(stop: asyncio.Event, beside: Sequence[asyncio.Task[None]]) -> None:
     """Until it is told to stop. None of what works beside ends by itself: one that does ends the process."""
     told = asyncio.create_task(stop.wait())
-    ended, _ = await asyncio.wait({told, *beside}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (told, *beside):
-        task.cancel()
-    await asyncio.gather(told, *beside, return_exceptions=True)
+    try:
+        ended, _ = await asyncio.wait({told, *beside}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (told, *beside):
+            task.cancel()
+        await asyncio.gather(told, *beside, return_exceptions=True)
     for task in ended - {told}:
         raise RuntimeError(f"{task.get_name()} ended by itself") from (
             None if task.cancelled() else task.exception()

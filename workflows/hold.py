@@ -54,7 +54,7 @@ class Hold:
                 return NOBODY_RELEASED_IT
             if self._saga.stopped is not None:
                 return self._saga.stopped
-        return None
+        return self._saga.stopped
 
     async def _is_still_held(self) -> bool:
         """By its row: somebody's word can be slower than the timer."""
