@@ -30,13 +30,17 @@ _ABOUT: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Attempted:
-    """An activity and its tries. `ended_at`: None, it is still tried, next at `next_try_at`."""
+    """An activity and its tries. `ended_at`: None, it is still tried, next at `next_try_at`.
+
+    `is_done`: its last try succeeded; one that ended otherwise failed, or was called off.
+    """
 
     activity: str
     step: str
     tries: int
     asked_at: datetime
     ended_at: datetime | None
+    is_done: bool
     error: str | None  # of the last try that failed
     next_try_at: datetime | None
 
@@ -57,6 +61,7 @@ async def read_attempts(client: Client, workflow_id: str) -> tuple[Attempted, ..
                 tries=0,
                 asked_at=_time(event.event_time),
                 ended_at=None,
+                is_done=False,
                 error=None,
                 next_try_at=None,
             )
@@ -96,6 +101,7 @@ def _note(found: dict[int, Attempted], event: HistoryEvent) -> None:
         found[number] = replace(
             found[number],
             ended_at=_time(event.event_time),
+            is_done=name == "activity_task_completed_event_attributes",
             error=found[number].error if failure is None else _message(failure),
         )
 

@@ -131,7 +131,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     )
     changes = OrderChanges(settings.database_url, application_name=APPLICATION_NAME)
     known_keys, request_limits = KnownKeys(pool), RequestLimits(pool, settings)
-    live = Hub(pool, settings, known_keys)
+    live, fits = Hub(pool, settings, known_keys), Fits(pool)
     changes.tell(live)
     beside = [
         asyncio.create_task(changes.listen()),
@@ -151,13 +151,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             live=live,
             links=LinkLimits(settings),
             track_links=TrackLinks.of(settings),
-            fits=Fits(pool),
+            fits=fits,
         )
     finally:
         for task in beside:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        await fits.close()
         await pool.close()
 
 

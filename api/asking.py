@@ -178,11 +178,11 @@ async def try_to_tell(call: Awaitable[object], *, about: str) -> None:
 def answer_with(
     ask: Ask[Body], order: StoredOrder, *, is_replay: bool, status: int = 200
 ) -> Response:
-    """The order as it is now."""
+    """The order as it is now. Whoever makes a move may open its buyer's page."""
     headers = {"Location": order_path(order.id)} if status == 201 else {}
     if is_replay:
         headers["Idempotency-Replayed"] = "true"
-    return order_response(order, ask.services, status=status, headers=headers)
+    return order_response(order, ask.services, has_page=True, status=status, headers=headers)
 
 
 async def answer_when_settled(

@@ -37,6 +37,7 @@ PAGE: Final = 500  # events a statement
 AGAIN_S: Final = 0.5  # PostgreSQL was away
 CATCHING_UP: Final = 4  # at once, of a pool's 10 connections: when all come again, requests go on
 LINE_END: Final = "\n"
+LINKS_SHARE: Final = 0.5  # of a process's streams: anybody with links leaves the keys the rest
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,8 @@ class Hub:
         self._changed: set[str] = set()
         self._is_stamped = False
         self._woken = asyncio.Event()
-        self._open: Counter[str] = Counter()  # streams of each key
+        self._open: Counter[str] = Counter()  # streams of each key and link
+        self._open_of_links = 0
         self.closing = anyio.Event()
         self.turns = asyncio.Semaphore(CATCHING_UP)
 
@@ -152,18 +154,25 @@ class Hub:
     def admit(self, caller: ApiKey | Visitor) -> None:
         """One stream more, until `dismiss`. Raises the `Problem` where there are too many."""
         of_process = self._settings.streams_per_process
+        of_links = max(1, int(of_process * LINKS_SHARE))
         is_visitor = isinstance(caller, Visitor)
         of_one = self._settings.streams_per_link if is_visitor else self._settings.streams_per_key
         if self.closing.is_set() or 0 < of_process <= self._open.total():
             raise Problem("streams_full", "this process has as many streams as it can hold")
+        if is_visitor and of_process and of_links <= self._open_of_links:
+            raise Problem(
+                "streams_full", "this process has as many streams of links as it can hold"
+            )
         if 0 < of_one <= self._open[caller.id]:
             whose = "link" if is_visitor else "key"
             raise Problem("too_many_streams", f"this {whose} has {of_one} streams open here")
         self._open[caller.id] += 1
+        self._open_of_links += is_visitor
 
     def dismiss(self, caller: ApiKey | Visitor) -> None:
         """His stream is over."""
         self._open[caller.id] -= 1
+        self._open_of_links -= isinstance(caller, Visitor)
         if not self._open[caller.id]:
             del self._open[caller.id]
 

@@ -67,8 +67,11 @@ class Customer(Strict):
     name: Text | None = None
     email: Email | None = None
     phone: Text | None = None
-    locale: Locale = Field(
-        default="en", examples=["zh-CN"], description="whose words and figures his mails have"
+    locale: Locale | None = Field(
+        default=None,
+        examples=["zh-CN"],
+        description="whose words and figures his mails have; none is shown as `en`, and mails are in"
+        " English, but his order's page is in the language of his browser",
     )
     notify: Literal["all", "none"] = Field(
         default="all", description="`none`: he gets no mail about this order"

@@ -10,6 +10,8 @@ import orjson
 from pydantic import JsonValue
 from starlette.responses import Response
 
+from adapters.mail.figures import LANGUAGES
+from adapters.postgres.api_keys import OPS, ORDERS_WRITE, ApiKey
 from adapters.postgres.moves import allowed_now
 from adapters.postgres.orders import (
     StoredEvent,
@@ -44,11 +46,12 @@ def order_response(
     order: StoredOrder,
     services: Services,
     *,
+    has_page: bool,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """An order as it is now, with its ETag."""
-    shown = to_json(render_order(order, services))
+    """An order as it is now, with its ETag. `has_page`: see `render_order`."""
+    shown = to_json(render_order(order, services, has_page=has_page))
     return _response(shown, status, {**(headers or {}), "ETag": etag_of(order.version, shown)})
 
 
@@ -57,8 +60,13 @@ def order_path(order_id: str) -> str:
     return f"/v1/orders/{order_id}"
 
 
-def render_order(order: StoredOrder, services: Services) -> dict[str, object]:
-    """As it is now."""
+def may_open_page(caller: ApiKey) -> bool:
+    """The buyer's page cancels: its link is for keys that may change orders, too."""
+    return ORDERS_WRITE in caller.scopes or OPS in caller.scopes
+
+
+def render_order(order: StoredOrder, services: Services, *, has_page: bool) -> dict[str, object]:
+    """As it is now. `has_page`: with the link of its buyer's page, if there are such pages."""
     pages = services.workflow_pages
     workflow = f"{pages}/{keys.workflow_id(order.id)}" if pages else None
     return {
@@ -96,7 +104,7 @@ def render_order(order: StoredOrder, services: Services) -> dict[str, object]:
         "updated_at": order.updated_at,
         "links": {
             "events": f"{order_path(order.id)}/events",
-            "track": services.track_links.url(order.id),
+            "track": services.track_links.url(order.id) if has_page else None,
             "tracking": f"{order_path(order.id)}/tracking",
             "workflow": workflow,
         },
@@ -133,12 +141,13 @@ def _response(content: bytes, status: int, headers: Mapping[str, str] | None) ->
 
 def _customer(order: StoredOrder) -> dict[str, object]:
     person = order.customer or {}
+    unnamed = None if order.customer is None else LANGUAGES[0]  # what his mails are written in
     return {
         "id": order.customer_id,
         "name": person.get("name"),
         "email": person.get("email"),
         "phone": person.get("phone"),
-        "locale": person.get("locale"),
+        "locale": person.get("locale") or unnamed,
         "notify": person.get("notify"),
     }
 

@@ -149,7 +149,8 @@ class LinksView(BaseModel):
 
     events: str
     track: str | None = Field(
-        description="its page for the buyer, who needs no key: whoever has this link may open it"
+        description="its page for the buyer, who needs no key: whoever has this link may open it,"
+        " and cancel; null for a key with neither `orders:write` nor `ops`"
     )
     tracking: str = Field(description="where its parcel was seen")
     workflow: str | None = Field(description="the order in Temporal's UI")

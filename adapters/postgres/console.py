@@ -142,7 +142,12 @@ async def find_order_ids(
     }
     if text is not None:
         rows = _sql.search(
-            connection, text=text, status=shown.status, most=MOST_SEARCHED, **filters
+            connection,
+            text=text,
+            status=shown.status,
+            waiting_for=waiting_for,
+            most=MOST_SEARCHED,
+            **filters,
         )
     else:
         statuses = list(OPEN) if shown.status is None else [shown.status]

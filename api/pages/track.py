@@ -40,6 +40,7 @@ from api.pages.track_forms import (
     new_key,
     parse_form,
 )
+from api.pages.track_said import true_word
 from api.pages.track_view import FORMS, Looked, expected_in_words, view_of
 from api.pages.track_words import Speaker, speaker_for, words_in
 from api.problems import Problem
@@ -82,11 +83,11 @@ class PageRoute(APIRoute):
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
-@router.get("/track/{token}")
+@router.api_route("/track/{token}", methods=["GET", "HEAD"])
 async def show_order(request: Request, token: str) -> Response:
     """The page; with `said`, what became of a form."""
     looked = await _look(request, token)
-    said = request.query_params.get(SAID, "")
+    said = true_word(request.query_params.get(SAID, ""), looked)
     speaker = _speaker(request, looked)
     return _page(request, token, looked, speaker, said=speaker.words.said.get(said, ""))
 
@@ -111,6 +112,15 @@ async def stream_order(request: Request, token: str) -> Response:
     return LiveResponse(events, hub=services.live, caller=visitor)
 
 
+@router.get("/track/{token}/{action}")
+async def show_order_again(request: Request, token: str, action: str) -> Response:
+    """Who opens anew where a form was answered is led back to the page."""
+    _order_of(services_of(request), token)
+    if action not in MOVES:
+        raise _no_such_page()
+    return _to_page(request)
+
+
 @router.post("/track/{token}/{action}")
 async def send_form(request: Request, token: str, action: str) -> Response:
     """The same move as the API's, by the same code; then the page again."""
@@ -128,8 +138,7 @@ async def send_form(request: Request, token: str, action: str) -> Response:
         speaker = _speaker(request, looked)
         told = Filled(action, speaker.words.wrong[wrong.word], form)
         return _page(request, token, looked, speaker, filled=told)
-    where = f"{request.url.path.rpartition('/')[0]}?{urlencode({SAID: said, **_wish(request)})}"
-    return RedirectResponse(quote(where, safe="/?=&") + "#said", HTTPStatus.SEE_OTHER)
+    return _to_page(request, said)
 
 
 # --- What a form does -----------------------------------------------------------------------------
@@ -317,6 +326,14 @@ def _speaker(request: Request, looked: Looked) -> Speaker:
         customers=(looked.order.customer or {}).get("locale"),
         accepts=request.headers.get("accept-language", ""),
     )
+
+
+def _to_page(request: Request, said: str = "") -> Response:
+    """From one of its forms; `said`: what became of it."""
+    asked = urlencode({**({SAID: said} if said else {}), **_wish(request)})
+    where = request.url.path.rpartition("/")[0] + (f"?{asked}" if asked else "")
+    mark = "#said" if said else ""
+    return RedirectResponse(quote(where, safe="/?=&") + mark, HTTPStatus.SEE_OTHER)
 
 
 def _wish(request: Request) -> dict[str, str]:

@@ -16,16 +16,18 @@ from adapters.postgres.shipping import StoredSighting
 from api import outlook
 from api.pages.track_arrival import Expected
 from api.pages.track_timeline import Entry, timeline
-from api.pages.track_words import Speaker, Status
+from api.pages.track_words import Speaker, Status, Texts
 from ordersaga import lifecycle
 from ordersaga.config import Settings
 from ordersaga.history import windows_from
-from ordersaga.lifecycle import PaymentStatus
+from ordersaga.lifecycle import PaymentStatus, ReturnStatus
 from ordersaga.order import MERCHANT
 from ordersaga.tracking import TrackingStatus
 
 S: Final = lifecycle.Status
 NOBODY: Final = "nobody"
+SHOP: Final = "shop"  # brings its own parcel: no carrier does
+BY_SHOP: Final = f"{S.SHIPPED}.{SHOP}"
 WAY: Final = (S.PENDING, S.CONFIRMED, S.SHIPPED, S.DELIVERED, S.COMPLETED)
 STEPS: Final = ("placed", "confirmed", "shipped", "delivered", "completed")
 TONES: Final = {
@@ -50,6 +52,8 @@ WORTH_TELLING: Final = WORTH_A_WARNING | {
     TrackingStatus.OUT_FOR_DELIVERY,
     TrackingStatus.AVAILABLE_FOR_PICKUP,
 }
+# What of an open return comes first: where the buyer has to act.
+OPEN_RETURNS: Final = (ReturnStatus.APPROVED, ReturnStatus.REQUESTED, ReturnStatus.RECEIVED)
 OPENED: Final = {S.DELIVERED: "receive", S.COMPLETED: "review"}
 
 
@@ -106,7 +110,7 @@ class View:
     expected: Expected | None
     is_coming: bool
     has_parcel: bool  # or will have one
-    parcel: str
+    parcel: str  # empty where it has come, and nobody told of it on its way
     is_troubled: bool
     carrier: str
     country: str
@@ -123,7 +127,7 @@ class View:
 def view_of(looked: Looked, speaker: Speaker, settings: Settings) -> View:
     """The order as its buyer sees it now."""
     order, words = looked.order, speaker.words
-    waiting_for = outlook.waiting_for(order) or NOBODY
+    waiting_for = _waiting_for(order)
     place = f"{order.status}.{waiting_for}"
     allowed = allowed_now(order, return_window_s=settings.return_window_s)
     since = windows_from(delivered_at=order.delivered_at, confirmed_at=order.confirmed_at)
@@ -136,7 +140,7 @@ def view_of(looked: Looked, speaker: Speaker, settings: Settings) -> View:
         why=speaker.why(str((order.failure or {}).get("code") or "")),
         lead=words.tracking[parcel] if parcel in WORTH_TELLING else status.text,
         steps=_steps(order),
-        next=words.next.get(place) or words.next[waiting_for],
+        next=words.next[_next(order, waiting_for, words.next)],
         until=outlook.deadline(order) if waiting_for in ("buyer", "merchant") else None,
         completes_at=_after(since, settings.completion_window_s)
         if order.status == S.DELIVERED
@@ -145,7 +149,7 @@ def view_of(looked: Looked, speaker: Speaker, settings: Settings) -> View:
         expected=looked.expected,
         is_coming=order.status in WAY[:3],
         has_parcel=order.status in WAY or order.shipped_at is not None,
-        parcel=words.tracking[order.shipment.tracking_status],
+        parcel=_news(order, words.tracking),
         is_troubled=parcel in WORTH_A_WARNING,
         carrier="" if order.shipment.carrier == MERCHANT else order.shipment.carrier,
         country=speaker.country(order.country),
@@ -158,6 +162,29 @@ def view_of(looked: Looked, speaker: Speaker, settings: Settings) -> View:
         items=_items(order),
         returnable_until=_after(since, settings.return_window_s),
     )
+
+
+def _waiting_for(order: StoredOrder) -> str:
+    who = outlook.waiting_for(order) or NOBODY
+    is_by_shop = order.status == S.SHIPPED and order.shipment.carrier == MERCHANT
+    return SHOP if is_by_shop and who == "carrier" else who
+
+
+def _news(order: StoredOrder, said: Texts) -> str:
+    known = order.shipment.tracking_status
+    has_come_untold = order.delivered_at is not None and known == TrackingStatus.UNKNOWN
+    return "" if has_come_untold else said[known]
+
+
+def _next(order: StoredOrder, waiting_for: str, said: Texts) -> str:
+    """Which of the words for what happens next: a return goes on after its order is over."""
+    if waiting_for in (NOBODY, "buyer"):
+        open_returns = {one.status for one in order.returns}
+        for status in OPEN_RETURNS:
+            if status in open_returns:
+                return f"return.{status}"
+    place = f"{order.status}.{waiting_for}"
+    return place if place in said else waiting_for
 
 
 def _is_offered(form: str, move: str, order: StoredOrder, allowed: Sequence[str]) -> bool:

@@ -38,6 +38,7 @@ from api.openapi import NDJSON, make_router, operation, order
 from api.problems import FieldError, invalid
 from api.rendering import (
     json_response,
+    may_open_page,
     order_path,
     order_response,
     render_event,
@@ -155,7 +156,9 @@ async def list_orders(
         orders = await read_orders(connection, tenant=caller.tenant, order_ids=page)
     return json_response(
         {
-            "orders": [render_order(order, services) for order in orders],
+            "orders": [
+                render_order(order, services, has_page=may_open_page(caller)) for order in orders
+            ],
             "next_cursor": _cursor(page[-1]) if len(ids) > len(page) else None,
         }
     )
@@ -184,7 +187,7 @@ async def export_orders(
     shown = check_filter(query)
     first = await _read_page(services, caller.tenant, shown, before=LAST_ID)
     return StreamingResponse(
-        _lines(services, caller.tenant, shown, first),
+        _lines(services, caller.tenant, shown, first, has_page=may_open_page(caller)),
         headers={"Cache-Control": "no-store"},
         media_type=NDJSON,
     )
@@ -203,7 +206,7 @@ async def get_order(request: Request, caller: Reader, order_id: str) -> Response
     """
     services = services_of(request)
     order = await find_order(services, tenant=caller.tenant, order_id=order_id_of(order_id))
-    answer = order_response(order, services)
+    answer = order_response(order, services, has_page=may_open_page(caller))
     if is_known(answer.headers["etag"], request.headers.getlist("if-none-match")):
         return Response(status_code=304, headers={"ETag": answer.headers["etag"]})
     return answer
@@ -235,11 +238,17 @@ async def _read_page(
 
 
 async def _lines(
-    services: Services, tenant: str, shown: OrderFilter, page: tuple[StoredOrder, ...]
+    services: Services,
+    tenant: str,
+    shown: OrderFilter,
+    page: tuple[StoredOrder, ...],
+    *,
+    has_page: bool,
 ) -> AsyncIterator[bytes]:
     """A page at a time. None of PostgreSQL's connections is held while the caller reads."""
     while page:
-        yield b"".join(to_json(render_order(order, services)) + b"\n" for order in page)
+        rendered = (render_order(order, services, has_page=has_page) for order in page)
+        yield b"".join(to_json(order) + b"\n" for order in rendered)
         page = await _read_page(services, tenant, shown, before=page[-1].id)
 
 
@@ -258,7 +267,8 @@ def _placed(
     headers = {"Location": order_path(order.id), "Preference-Applied": preference.applied}
     if is_replay:
         headers["Idempotency-Replayed"] = "true"
-    return order_response(order, services, status=202 if is_later else 201, headers=headers)
+    status = 202 if is_later else 201
+    return order_response(order, services, has_page=True, status=status, headers=headers)
 
 
 def _cursor(order_id: str) -> str:

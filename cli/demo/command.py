@@ -225,7 +225,7 @@ async def _find_buyers_page(ready: Ready) -> str | None:
     """Of the newest order; None: there is no order."""
     from ordersaga.client import ApiClient
 
-    async with ApiClient(base_url=ready.api, key=ready.keys.read) as api:
+    async with ApiClient(base_url=ready.api, key=ready.keys.ops) as api:
         async for order in api.list_orders(limit=1):
             return order.links.track
     return None

@@ -49,7 +49,8 @@ class ShipmentView(Answered):
 
 
 class Links(Answered):
-    """Where more of an order is. `track`: its buyer's page, if the service has any."""
+    """Where more of an order is. `track`: its buyer's page, if the service has any and the key may
+    change orders."""
 
     events: str
     tracking: str

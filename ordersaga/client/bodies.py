@@ -23,7 +23,7 @@ class Customer(Sent):
     name: str | None = None
     email: str | None = None
     phone: str | None = None
-    locale: str = "en"
+    locale: str | None = None
     notify: str = "all"
 
 

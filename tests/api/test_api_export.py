@@ -111,7 +111,7 @@ async def test_a_caller_who_reads_slowly_holds_no_connection(
 ) -> None:
     shown = OrderFilter()
     first = await _read_page(api.services, tenant, shown, before="ord_" + "Z" * 26)
-    lines = _lines(api.services, tenant, shown, first)
+    lines = _lines(api.services, tenant, shown, first, has_page=False)
     pages = [await anext(lines)]
     assert api.pool.get_idle_size() == api.pool.get_size()
     pages += [page async for page in lines]

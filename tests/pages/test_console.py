@@ -96,6 +96,33 @@ async def test_a_page_that_is_looked_at_refreshes_itself_and_leaves_what_is_bein
     await expect(page.locator("#cancel-reason")).to_have_value("half a sen")
     await page.locator("#move-cancel").get_by_role("button").click()
     await expect(page.get_by_role("alert")).to_contain_text("takes no cancel")
+    at = f"{stack.ready.api}/console/orders/{order['id']}"
+    await expect(page).to_have_url(at)  # which it asks for again; a form's own address takes no GET
+
+
+async def test_on_a_telephone_no_page_is_wider_than_it_and_a_list_tells_what_matters(
+    open_page: OpenPage, shop: Shop, stack: LocalStack
+) -> None:
+    order = await stuck(shop)
+    page = await open_page(viewport={"width": 390, "height": 844})
+    await sign_in(page, stack)
+    for path in ("", "/orders", "/attention", "/deliveries", f"/orders/{order['id']}"):
+        await page.goto(f"/console{path}")
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 390, path
+        bar = await page.locator(".bar-inside").bounding_box()
+        assert bar is not None
+        assert bar["height"] < 80, "one row"
+    await page.get_by_text("Skip for good…").click()
+    await expect(page.get_by_role("button", name="Skip for good")).to_be_visible()
+    moves = await page.get_by_role("region", name="What you may do").bounding_box()
+    history = await page.get_by_role("region", name="History").bounding_box()
+    assert moves is not None
+    assert history is not None
+    assert moves["y"] < history["y"]
+    await page.goto(f"/console/orders?q={order['id']}")
+    row = page.locator("table.orders tbody th")
+    await expect(row.get_by_text("attention")).to_be_visible()
+    await expect(row.get_by_text("compensating")).to_be_visible()
 
 
 async def test_orders_are_found_by_what_somebody_has_in_his_hand(

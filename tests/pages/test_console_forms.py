@@ -105,7 +105,7 @@ async def test_a_form_with_anything_strange_in_it_is_refused(
         assert answer.status_code in (400, 413, 422), (body[:90], answer.status_code)
 
 
-@pytest.mark.parametrize("reason", ["", "   ", "x" * 501, "4111 1111 1111 1111"])
+@pytest.mark.parametrize("reason", ["", "   ", "\u200b", "...", "x" * 501, "4111 1111 1111 1111"])
 async def test_nothing_is_done_without_a_reason(
     operator: httpx.AsyncClient, shop: httpx.AsyncClient, reason: str
 ) -> None:
@@ -115,6 +115,74 @@ async def test_nothing_is_done_without_a_reason(
         answer = await submit(operator, at, f"{at}/{move}", {"reason": reason})
         assert answer.status_code == 422, move
     assert (await shop.get(f"/v1/orders/{order_id}")).json()["version"] == 1
+
+
+@pytest.mark.parametrize("reason", ["是", "да", "نعم", "7"])
+async def test_a_reason_may_be_in_any_script(
+    operator: httpx.AsyncClient, shop: httpx.AsyncClient, reason: str
+) -> None:
+    at = f"/console/orders/{await placed(shop)}"
+    assert (await submit(operator, at, f"{at}/hold", {"reason": reason})).status_code == 303
+
+
+async def test_a_form_that_is_not_believed_is_not_said_to_be_the_keys_fault(
+    operator: httpx.AsyncClient, troubled: str
+) -> None:
+    at = f"/console/orders/{troubled}/hold"
+    csrf = await csrf_of(operator)
+    foreign = {"Sec-Fetch-Site": "cross-site"}
+    for answer in (
+        await operator.post(at, data={"reason": "odd"}),
+        await operator.post(at, data={"reason": "odd", "csrf": csrf}, headers=foreign),
+    ):
+        assert answer.status_code == 403
+        assert "This form is not taken" in answer.text
+        assert "API key" not in answer.text
+
+
+# --- What is refused ----------------------------------------------------------------------------
+
+
+async def test_a_refused_form_is_open_and_filled_on_its_orders_page(
+    api: RunningApi, operator: httpx.AsyncClient, shop: httpx.AsyncClient
+) -> None:
+    order = await delivered(shop, api.pool)
+    at = f"/console/orders/{order['id']}"
+    form = {"amount": "1,50", "reason": f"late {CANARY}"}
+    answer = await submit(operator, at, f"{at}/refunds", form)
+    assert answer.status_code == 422
+    assert f'data-look-at="{at}"' in answer.text, "its own address takes no GET"
+    opened = re.findall(r'id="move-([a-z-]+)" name="move" open', answer.text)
+    assert opened == ["refunds"]
+    assert 'value="1,50"' in answer.text
+    assert answer.text.count(f'value="late {SHOWN}"') == 1
+    again = (await operator.get(at)).text
+    assert "data-look-at" not in again
+    assert 'name="move" open' not in again
+
+
+async def test_a_form_that_says_something_else_than_before_is_refused_on_its_orders_page(
+    api: RunningApi, operator: httpx.AsyncClient, shop: httpx.AsyncClient
+) -> None:
+    order = await delivered(shop, api.pool)
+    at = f"/console/orders/{order['id']}"
+    for amount, status in (("1.00", 303), ("2.00", 422)):
+        form = {"amount": amount, "reason": "late", "key": "0123456789abcdef" * 2}
+        answer = await submit(operator, at, f"{at}/refunds", form)
+        assert answer.status_code == status
+    assert "This form was sent before" in answer.text
+    assert f'Order <span class="mono">{order["id"]}' in answer.text
+
+
+async def test_what_cannot_be_taken_back_is_not_one_click_away(
+    operator: httpx.AsyncClient, troubled: str
+) -> None:
+    for path in (f"/console/orders/{troubled}", "/console/attention"):
+        page = (await operator.get(path)).text
+        skip = page.index('value="skip"')
+        hidden = page.rindex('<details class="move for-good">', 0, skip)
+        assert page.index('value="retry"') < hidden, path
+        assert "</details>" not in page[hidden:skip], path
 
 
 # --- Where one is sent --------------------------------------------------------------------------

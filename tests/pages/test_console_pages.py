@@ -8,13 +8,10 @@ import httpx
 import pytest
 
 from adapters.postgres.console import find_order_ids
-from adapters.postgres.console_order import read_books
 from adapters.postgres.customers import erase_customer
-from adapters.postgres.orders import OrderFilter, read_events, read_order
+from adapters.postgres.orders import OrderFilter, read_order
 from adapters.postgres.pool import transaction
 from api.outlook import waiting_for
-from api.pages.console.drawing import draw
-from api.pages.console.saga import trace
 from ordersaga.history import Happening
 from tests.api.calls import CONFIRMED, Database, brl, fresh, happens, placed
 from tests.api.lives import confirmed, delivered, history, listed, look
@@ -192,6 +189,7 @@ async def test_a_delivery_is_sent_again_with_a_reason(
     action = f"/console/deliveries/{endpoint['id']}/{order_id}:1/replay"
     silent = await submit(operator, "/console/deliveries", action, {"reason": ""})
     assert silent.status_code == 422
+    assert 'data-look-at="/console/deliveries"' in silent.text, "its own address takes no GET"
     done = await submit(operator, "/console/deliveries", action, {"reason": "they mended it"})
     assert done.status_code == 303
     row = await database.fetchrow("select * from webhook_deliveries where order_id = $1", order_id)
@@ -224,6 +222,25 @@ async def test_a_parked_event_is_let_go_with_name_and_note(
     late = await submit(operator, "/console/deliveries", f"{at}/skip", {"reason": "again"})
     assert late.status_code == 404
     assert len(await acts(database, order_id)) == 2
+
+
+async def test_a_form_about_a_delivery_that_says_something_else_than_before_is_refused_on_its_page(
+    operator: httpx.AsyncClient, shop: httpx.AsyncClient, database: Database
+) -> None:
+    order_id = await placed(shop)
+    await database.execute(
+        "insert into relay_parked (sink, order_id, sequence, error, next_try_at) "
+        "values ('rabbitmq', $1, 1, 'no such exchange', now() + interval '1 hour')",
+        order_id,
+    )
+    action = f"/console/parked/rabbitmq/{order_id}/1/retry"
+    for reason, status in (("it is mended", 303), ("once more", 422)):
+        form = {"reason": reason, "key": "0123456789abcdef" * 2}
+        answer = await submit(operator, "/console/deliveries", action, form)
+        assert answer.status_code == status
+    assert "This form was sent before" in answer.text
+    assert "no such exchange" in answer.text, "it is the page of deliveries"
+    assert len(await acts(database, order_id)) == 1
 
 
 # --- What is shown ------------------------------------------------------------------------------
@@ -344,69 +361,3 @@ async def test_the_overview_counts_what_there_is(
     queue = (await operator.get("/console/attention")).text
     assert calling in queue
     assert STEP in queue
-
-
-async def steps_of(api: RunningApi, order_id: str, tenant: str) -> dict[str, list[tuple[str, str]]]:
-    """Lane → its steps and their answers, as they are drawn."""
-    async with api.pool.acquire() as connection:
-        order = await read_order(connection, tenant=tenant, order_id=order_id)
-        books = await read_books(connection, tenant=tenant, order_id=order_id)
-        events = await read_events(connection, tenant=tenant, order_id=order_id)
-    assert order is not None
-    saga = trace(order, books, events, None)
-    drawn = draw(saga)
-    assert len(drawn.boxes) == sum(len(lane.steps) for lane in saga.lanes)
-    assert max(box.x + box.width for box in drawn.boxes) <= drawn.width
-    return {lane.name: [(step.verb, step.answer) for step in lane.steps] for lane in saga.lanes}
-
-
-async def test_a_saga_is_drawn_as_it_ran(
-    api: RunningApi, shop: httpx.AsyncClient, tenant: str, database: Database
-) -> None:
-    order = await delivered(shop, api.pool)
-    order_id = str(order["id"])
-    await shop.post(
-        f"/v1/orders/{order_id}/refunds",
-        json={"amount": brl(100), "reason": "late"},
-        headers={"Idempotency-Key": fresh("key")},
-    )
-    expected = {
-        "Stock": [("reserve", "yes"), ("sell", "yes")],
-        "Voucher": [("hold", "yes"), ("take", "yes")],
-        "Card": [("take", "yes"), ("give back", "running")],
-        "Parcel": [("book", "yes"), ("picked up", "yes"), ("deliver", "yes")],
-    }
-    assert await steps_of(api, order_id, tenant) == expected
-    await database.execute("delete from fence where order_id = $1", order_id)
-    assert await steps_of(api, order_id, tenant) == expected, "history says it too"
-
-
-async def test_an_undo_that_fails_is_seen_to_and_one_under_way_too(
-    api: RunningApi, shop: httpx.AsyncClient, tenant: str, database: Database
-) -> None:
-    order_id = await placed(shop)
-    (payment,) = listed(await look(shop, order_id), "payments")
-    step = f"payment:{payment['id']}"
-    await happens(
-        api.pool,
-        order_id,
-        Happening.of("stock.refused", code="out_of_stock"),
-        Happening.of("payment.authorized", payment_id=payment["id"]),
-        UNDOING,
-    )
-    await database.execute(
-        "insert into decisions (order_id, decision, failure) values ($1, 'undo', '{}')", order_id
-    )
-    for op in ("hold", "undo"):
-        await database.execute(
-            "insert into fence (order_id, step, generation, op, written_by) values ($1, $2, 1, $3, $3)",
-            *(order_id, step, op),
-        )
-    steps = await steps_of(api, order_id, tenant)
-    assert steps["Stock"] == [("reserve", "no")]
-    assert steps["Card"] == [("hold", "yes"), ("give back", "running")]
-    await happens(
-        api.pool, order_id, Happening.of("attention.raised", **{**RAISED.data, "step": step})
-    )
-    steps = await steps_of(api, order_id, tenant)
-    assert steps["Card"] == [("hold", "yes"), ("give back", "attention")]

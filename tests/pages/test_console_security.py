@@ -146,6 +146,17 @@ async def test_signing_out_ends_the_session_for_whoever_has_its_cookie(
     assert (await operator.get("/console")).status_code == 303
 
 
+async def test_signing_in_again_ends_the_session_that_the_browser_had(
+    operator: httpx.AsyncClient, key: str
+) -> None:
+    earlier = operator.cookies[COOKIE]
+    assert (await sign_in(operator, key)).status_code == 303
+    assert (await operator.get("/console")).status_code == 200
+    operator.cookies.clear()
+    operator.cookies.set(COOKIE, earlier)
+    assert (await operator.get("/console")).status_code == 303
+
+
 async def test_revoking_its_key_ends_a_session_at_once(
     api: RunningApi, operator: httpx.AsyncClient, tenant: str
 ) -> None:

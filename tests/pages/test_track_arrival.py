@@ -14,9 +14,11 @@ from adapters.postgres.api_keys import create_api_key
 from adapters.postgres.pool import connect_pool, transaction
 from cli.stack.stack import LocalStack
 from ordersaga.analytics.past_orders import PastOrder, RecordedStatus
+from ordersaga.config import Settings
 from tests.api.calls import order_body
+from tests.api.running import running_api
 from tests.pages.tracking import path_of
-from tests.saga.shop import Json
+from tests.saga.shop import Json, Shop, card
 
 PAST = 120
 BOUGHT_AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -64,6 +66,27 @@ async def test_a_page_says_when_an_order_comes_as_far_as_its_shop_can_know(
     assert abs(last - (datetime.now(UTC) + 10.2 * DAY)) < DAY / 2
     assert "very likely by" in arrival
     assert f"From {PAST} earlier orders" in arrival
+
+
+async def test_a_page_whose_estimate_cannot_be_had_is_shown_without_it(
+    stack: LocalStack, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", stack.ready.temporal)
+    order = await shop.order(card())
+    settings = Settings(
+        database_url=stack.ready.database, link_secrets=["signs the links of this test only"]
+    )
+    async with (
+        running_api(settings) as fresh,
+        fresh.client() as buyer,
+        fresh.pool.acquire() as connection,
+        connection.transaction(),
+    ):
+        await connection.execute("lock table past_orders in access exclusive mode")
+        answer = await buyer.get(str(fresh.services.track_links.url(order["id"])))
+    assert answer.status_code == 200, answer.text
+    assert "We do not know yet." in answer.text
+    assert "Your order is confirmed" in answer.text
 
 
 async def _order_of(stack: LocalStack, key: str) -> Json:

@@ -11,9 +11,11 @@ from typing import Final
 import pytest
 
 from adapters.mail.facts import pay_link
+from adapters.postgres.api_keys import create_api_key
 from adapters.postgres.orders import StoredPayment
-from api.live import Visitor
+from api.live import Hub, Visitor
 from api.models import MAX_ID
+from api.problems import Problem
 from cli.stack.stack import LocalStack
 from ordersaga.config import Settings
 from ordersaga.links import TrackLinks
@@ -257,13 +259,40 @@ async def test_a_link_has_only_so_many_streams(shop: Shop, frugal: RunningApi) -
     assert live.open_streams == 0
 
 
+async def test_links_cannot_take_the_streams_of_keys(frugal: RunningApi) -> None:
+    hub = Hub(
+        frugal.pool,
+        frugal.services.settings.model_copy(update={"streams_per_process": 4}),
+        frugal.services.known_keys,
+    )
+    visitors = [Visitor(f"ord_{number}") for number in range(3)]
+    for visitor in visitors[:2]:
+        hub.admit(visitor)
+    with pytest.raises(Problem) as refused:
+        hub.admit(visitors[2])
+    assert refused.value.kind.code == "streams_full"
+    async with frugal.pool.acquire() as connection:
+        key = await create_api_key(connection, tenant="streams", scopes=["orders:read"])
+    caller = await frugal.services.known_keys.find(key)
+    assert caller is not None
+    hub.admit(caller)
+    hub.admit(caller)
+    with pytest.raises(Problem):
+        hub.admit(caller)
+    hub.dismiss(caller)
+    with pytest.raises(Problem):
+        hub.admit(visitors[2])
+    hub.dismiss(visitors[0])
+    hub.admit(visitors[2])
+
+
 async def test_an_api_without_a_secret_has_no_such_pages(shop: Shop, stack: LocalStack) -> None:
     order = await shop.order(card())
     async with (
         running_api(Settings(database_url=stack.ready.database)) as bare,
-        bare.client(stack.ready.keys.read) as reader,
+        bare.client(stack.ready.keys.ops) as seller,
     ):
-        shown = (await reader.get(f"/v1/orders/{order['id']}")).json()
+        shown = (await seller.get(f"/v1/orders/{order['id']}")).json()
         assert shown["links"]["track"] is None
         assert shown["links"]["tracking"] == f"/v1/orders/{order['id']}/tracking"
-        assert (await reader.get(path_of(order))).status_code == 404
+        assert (await seller.get(path_of(order))).status_code == 404

@@ -15,7 +15,7 @@ from api.outlook import WaitingFor
 from api.pages.track import MOVES
 from api.pages.track_forms import CANCEL_REASONS, RETURN_REASONS
 from api.pages.track_timeline import UNTOLD
-from api.pages.track_view import FORMS, NOBODY, STEPS, WAY
+from api.pages.track_view import BY_SHOP, FORMS, NOBODY, OPEN_RETURNS, STEPS, WAY
 from api.pages.track_words import speaker_for, words_in
 from ordersaga.event_schemas import DATA
 from ordersaga.lifecycle import FINAL, ReturnStatus, Status
@@ -41,9 +41,12 @@ def test_every_state_and_whoever_is_waited_for_has_words(language: str) -> None:
     words = words_in(language)
     assert {str(status) for status in Status} <= set(words.status)
     places = {f"{status}.{who}" for status in Status for who in (*get_args(WaitingFor), NOBODY)}
-    assert set(words.status) <= places | set(Status)
+    assert set(words.status) <= places | {BY_SHOP} | set(Status)
+    assert BY_SHOP in set(words.status) & set(words.next), "no carrier brings it"
     assert {*get_args(WaitingFor), NOBODY} <= set(words.next)
-    assert set(words.next) <= places | {*get_args(WaitingFor), NOBODY}
+    returns = {f"return.{status}" for status in OPEN_RETURNS}
+    assert returns <= set(words.next)
+    assert set(words.next) <= places | returns | {BY_SHOP} | {*get_args(WaitingFor), NOBODY}
     assert set(words.step) == set(STEPS)
     assert len(WAY) == len(STEPS)
     assert set(words.return_status) == set(ReturnStatus)

@@ -51,7 +51,7 @@ select p.sink, p.order_id, p.sequence, p.error, p.tries, p.parked_at, p.next_try
 
 -- name: search
 -- Ids of a tenant's orders, newest first, that have this text as their id, customer, reference, tracking number or
--- as a SKU: each by an index of its own. Of what matches, at most the newest `most` of a kind are looked at.
+-- as a SKU: each by an index of its own. Of what matches, at most the tenant's newest `most` of a kind are looked at.
 with found as (
     select id from orders where id = :text
     union (select id from orders where tenant = :tenant and customer_id = :text and id < :before
@@ -59,8 +59,9 @@ with found as (
     union (select id from orders where tenant = :tenant and metadata ->> 'reference' = :text and id < :before
             order by id desc limit :most)
     union select order_id from shipments where tracking_number = :text
-    union (select order_id from order_lines where sku = :text and order_id < :before
-            order by order_id desc limit :most)
+    union (select l.order_id from order_lines l join orders s on s.id = l.order_id
+            where l.sku = :text and s.tenant = :tenant and l.order_id < :before
+            order by l.order_id desc limit :most)
 )
 select o.id from orders o
  where o.id = any (array(select id from found)) and o.tenant = :tenant and o.id < :before and o.id >= :oldest
@@ -69,6 +70,8 @@ select o.id from orders o
    and (:fulfillment_status::text is null or o.fulfillment_status = :fulfillment_status)
    and (:attention::bool is null or (o.attention is not null) = :attention)
    and (:created_after::timestamptz is null or o.created_at > :created_after)
+   and (:waiting_for::text is null
+        or exists (select from orders_waiting w where w.id = o.id and w.waiting_for = :waiting_for))
  order by o.id desc limit :limit;
 
 -- name: list_waiting

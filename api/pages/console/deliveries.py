@@ -25,6 +25,7 @@ from api.asking import find_terms
 from api.endpoints import read_change
 from api.models import MAX_ID
 from api.pages.console.moves import key_of, new_key, reason_of
+from api.pages.console.refusals import REFUSALS, words_of
 from api.pages.console.session import FromForm, Posted, Session, SignedIn
 from api.pages.console.shell import console_page
 from api.problems import Problem
@@ -81,7 +82,7 @@ async def post_replay(
             ),
         )
         await replay(change, event_id)
-    except Problem as error:
+    except REFUSALS as error:
         return await _complain(request, posted.session, error, endpoint=endpoint_id)
     return _done("replay", endpoint_id)
 
@@ -95,7 +96,7 @@ async def post_parked(
         raise Problem("not_found", "there is no such move")
     try:
         await _answer_parked(request, posted, sink, order_id, sequence, word)
-    except Problem as error:
+    except REFUSALS as error:
         return await _complain(request, posted.session, error)
     return _done(word)
 
@@ -139,12 +140,10 @@ def _done(word: str, endpoint_id: str = "") -> Response:
 
 
 async def _complain(
-    request: Request, session: Session, error: Problem, *, endpoint: str = ""
+    request: Request, session: Session, error: Exception, *, endpoint: str = ""
 ) -> Response:
-    words = f"{error.kind.title}: {error.detail}."
-    return await _show(
-        request, session, endpoint=endpoint, complaint=words, http_status=error.kind.status
-    )
+    status, words = words_of(error)
+    return await _show(request, session, endpoint=endpoint, complaint=words, http_status=status)
 
 
 async def _show(
@@ -188,6 +187,7 @@ async def _show(
         status=http_status,
         said=said,
         complaint=complaint,
+        look_at="/console/deliveries" if complaint else "",
         endpoints=endpoints,
         shown=shown,
         statuses=STATUSES,

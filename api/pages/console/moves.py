@@ -194,9 +194,9 @@ def key_of(posted: Posted) -> str:
 
 
 def reason_of(posted: Posted) -> str:
-    """Nobody does anything here without one."""
+    """Nobody does anything here without one; what has no letter and no digit says nothing."""
     reason = posted.text("reason")
-    if not 0 < len(reason) <= MAX_REASON:
+    if len(reason) > MAX_REASON or not any(map(str.isalnum, reason)):
         raise invalid(FieldError("/reason", f"say why, in at most {MAX_REASON} characters"))
     check_text(reason, "/reason")
     return reason

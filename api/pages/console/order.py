@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
@@ -16,14 +18,15 @@ from adapters.postgres.shipping import read_tracking
 from api import outlook
 from api.pages.analytics import find_forecast
 from api.pages.console import drawing, moves
+from api.pages.console.refusals import REFUSALS, words_of
 from api.pages.console.saga import trace
-from api.pages.console.session import FromForm, Session, SignedIn
+from api.pages.console.session import FromForm, Posted, Session, SignedIn
 from api.pages.console.shell import console_page
 from api.problems import Problem
 from api.services import services_of
 from api.waiting import find_order, order_id_of
 from ordersaga import keys
-from ordersaga.errors import EngineUnavailable, IllegalMove
+from ordersaga.errors import EngineUnavailable
 from ordersaga.lifecycle import FINAL, allowed_return_requests
 
 router = APIRouter(include_in_schema=False)
@@ -45,6 +48,22 @@ DONE: Final = {
     "returns": "The return is answered.",
 }
 
+REFILLED: Final = ("reason", "amount", "tracking_number")
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A form that was not taken: which one, and what was in it."""
+
+    form: str
+    filled: Mapping[str, str]
+
+    def text(self, form: str, name: str) -> str:
+        return self.filled[name] if form == self.form else ""
+
+
+NOTHING_REFUSED: Final = Refused("", {})
+
 
 @router.get("/console/orders/{order_id}")
 async def get_order(request: Request, session: SignedIn, order_id: str, done: str = "") -> Response:
@@ -59,8 +78,8 @@ async def post_return(
         raise Problem("not_found", "there is no such move")
     try:
         await moves.answer_return(services_of(request), posted, order_id, return_id, word)
-    except (Problem, IllegalMove) as error:
-        return await _complain(request, posted.session, order_id, error)
+    except REFUSALS as error:
+        return await _complain(request, posted, order_id, f"{return_id}-{word}", error)
     return _done(order_id, "returns")
 
 
@@ -69,8 +88,8 @@ async def post_move(request: Request, posted: FromForm, order_id: str, move: str
     """Back to the page it was on; with what is wrong, where something is."""
     try:
         await moves.make_move(services_of(request), posted, order_id, move)
-    except (Problem, IllegalMove) as error:
-        return await _complain(request, posted.session, order_id, error)
+    except REFUSALS as error:
+        return await _complain(request, posted, order_id, move, error)
     return _done(order_id, move)
 
 
@@ -79,15 +98,19 @@ def _done(order_id: str, move: str) -> Response:
 
 
 async def _complain(
-    request: Request, session: Session, order_id: str, error: Problem | IllegalMove
+    request: Request, posted: Posted, order_id: str, form: str, error: Exception
 ) -> Response:
-    if isinstance(error, IllegalMove):
-        words = f"It is {error.state} by now and takes no {error.move}."
-        return await _show(request, session, order_id, complaint=words, status=HTTPStatus.CONFLICT)
-    if error.kind.status in (HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS):
+    """The order's page with what is wrong, and the form as it was filled in."""
+    if isinstance(error, Problem) and error.kind.status in (
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    ):
         raise error
-    words = f"{error.kind.title}: {error.detail}."
-    return await _show(request, session, order_id, complaint=words, status=error.kind.status)
+    status, words = words_of(error)
+    refused = Refused(form, {name: posted.text(name) for name in REFILLED})
+    return await _show(
+        request, posted.session, order_id, complaint=words, status=status, refused=refused
+    )
 
 
 async def _show(
@@ -98,6 +121,7 @@ async def _show(
     said: str = "",
     complaint: str = "",
     status: int = HTTPStatus.OK,
+    refused: Refused = NOTHING_REFUSED,
 ) -> Response:
     services, tenant = services_of(request), session.tenant
     order = await find_order(services, tenant=tenant, order_id=order_id_of(order_id))
@@ -118,6 +142,8 @@ async def _show(
         status=status,
         said=said,
         complaint=complaint,
+        refused=refused,
+        look_at=f"/console/orders/{order.id}" if refused.form else "",
         order=order,
         events=events,
         books=books,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Final, get_args
 from urllib.parse import urlencode
 
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.postgres.console import find_order_ids
-from adapters.postgres.orders import LAST_ID, OrderFilter, read_orders
+from adapters.postgres.orders import EPOCH, FIRST_ID, LAST_ID, OrderFilter, read_orders
 from adapters.postgres.pool import reading
 from api.ids import ORDER_ID
 from api.models import MAX_ID
@@ -72,8 +72,8 @@ async def get_orders(
         created_after=since,
     )
     begin = before if ORDER_ID.fullmatch(before) else LAST_ID
-    if end is not None:  # to the end of that day
-        begin = min(begin, keys.least_id("ord", end + timedelta(days=1)))
+    if end is not None:
+        begin = min(begin, _least_id_after_day(end))
     async with reading(services_of(request).pool) as connection:
         ids = await find_order_ids(
             connection,
@@ -89,11 +89,9 @@ async def get_orders(
         "q": text,
         **chosen,
         "attention": "yes" if attention else "",
-        "after": "" if since is None else f"{since:%Y-%m-%d}",
-        "until": "" if end is None else f"{end:%Y-%m-%d}",
+        "after": "" if since is None else since.date().isoformat(),
+        "until": "" if end is None else end.date().isoformat(),
     }
-    if text and chosen["waiting"]:  # found by their text: few, so that they can be looked at here
-        orders = tuple(order for order in orders if waiting_for(order) == chosen["waiting"])
     return console_page(
         session,
         "orders.html",
@@ -112,6 +110,15 @@ async def get_orders(
 def _address(asked: Mapping[str, str]) -> str:
     given = {name: value for name, value in asked.items() if value}
     return f"/console/orders?{urlencode(given)}" if given else "/console/orders"
+
+
+def _least_id_after_day(day: datetime) -> str:
+    """No id of that day, or of one before it, is as great."""
+    if day < EPOCH:
+        return FIRST_ID
+    if day.date() == date.max:
+        return LAST_ID
+    return keys.least_id("ord", day + timedelta(days=1))
 
 
 def _date(text: str) -> datetime | None:

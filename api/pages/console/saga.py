@@ -109,7 +109,6 @@ _TRIED: Final = {
     "check_payment": "hold",
     "capture_payment": "take",
     "undo_payment": "undo",
-    "refund_payment": "undo",
     "book_parcel": "hold",
     "release_parcel": "release",
     "cancel_parcel": "undo",
@@ -204,10 +203,10 @@ def _trace_lane(
         elif row.step == release and row.op == "hold":
             _note_begun(steps, "release", row, verb="send for", phase="after")
     refunds = {keys.refund_step(r.id) for r in order.refunds if r.payment_id == about}
-    of_lane = [a for a in attempts if a.step in {lane.step, *refunds}]
-    for attempted in of_lane:
-        _note_attempt(steps, attempted)
     _note_what_follows(steps, lane, order, decided_at)
+    for attempted in attempts:
+        if attempted.step in {lane.step, *refunds}:
+            _note_attempt(steps, attempted)
     _note_attention(steps, {lane.step, release, *refunds}, order)
     ordered = sorted(steps.values(), key=lambda s: (PHASES.index(s.phase), _when(s, order)))
     return replace(lane, steps=tuple(ordered))
@@ -230,9 +229,10 @@ def _of_event(sign: _Sign, event: StoredEvent, decided_at: datetime | None) -> S
     is_refused_release = sign.verb == "book" and answer == "no" and is_late
     if is_late and (phase == "take" or is_refused_release):
         phase = "after"
-    code = event.data.get("code")
+    code, refund = event.data.get("code"), event.data.get("refund_id")
+    key = sign.key if refund is None else _refund_key(str(refund))
     return StepDone(
-        key="release" if is_refused_release else sign.key,
+        key="release" if is_refused_release else key,
         verb="send for" if is_refused_release else sign.verb,
         phase=phase,
         answer=answer,
@@ -288,33 +288,57 @@ def _vote(row: FenceRow, *, is_undo: bool) -> tuple[Answer, str]:
 
 
 def _note_attempt(steps: dict[str, StepDone], attempted: Attempted) -> None:
+    if attempted.activity == "refund_payment":
+        _note_refund(steps, attempted)
+        return
     key = _TRIED.get(attempted.activity, "")
     if key == "hold" and key not in steps and "take" in steps:
         key = "take"  # a charge that was looked at again
-    if key and key not in steps:
-        is_over = attempted.ended_at is not None
+    if not key:
+        return
+    if key not in steps:
         steps[key] = StepDone(
             key=key,
             verb=attempted.activity.partition("_")[0],
             phase="hold" if key == "hold" else "take" if key == "take" else "after",
-            answer=_answer_of(attempted, key) if is_over else "running",
+            answer=_answer_of(attempted, key),
         )
-    if key:
-        step = steps[key]
-        steps[key] = replace(
-            step,
-            begun_at=step.begun_at or attempted.asked_at,
-            answered_at=step.answered_at or attempted.ended_at,
-            tries=max(step.tries or 0, attempted.tries),
-            error=attempted.error or step.error,
-            next_try_at=attempted.next_try_at,
-        )
+    elif key == "undo" and steps[key].answer == "running":
+        steps[key] = replace(steps[key], answer=_answer_of(attempted, key))
+    _note_tries(steps, key, attempted)
+
+
+def _note_refund(steps: dict[str, StepDone], attempted: Attempted) -> None:
+    """Its tries are those of its own step, which history or the order itself has."""
+    key = _refund_key(attempted.step.partition(":")[2])
+    if key in steps:
+        _note_tries(steps, key, attempted)
+
+
+def _refund_key(refund_id: str) -> str:
+    return f"refund {refund_id}"
+
+
+def _note_tries(steps: dict[str, StepDone], key: str, attempted: Attempted) -> None:
+    step = steps[key]
+    is_answered = step.answer != "running"
+    steps[key] = replace(
+        step,
+        begun_at=step.begun_at or attempted.asked_at,
+        answered_at=step.answered_at or (attempted.ended_at if is_answered else None),
+        tries=max(step.tries or 0, attempted.tries),
+        error=attempted.error or step.error,
+        next_try_at=attempted.next_try_at,
+    )
 
 
 def _answer_of(attempted: Attempted, key: str) -> Answer:
-    if attempted.error is not None and key in ("hold", "take"):
-        return "no"
-    return "undone" if key == "undo" else "yes"
+    """An undo that was called off, for a retry say, is still to be done."""
+    if attempted.ended_at is None:
+        return "running"
+    if key == "undo":
+        return "undone" if attempted.is_done else "running"
+    return "yes" if attempted.is_done else "no"
 
 
 def _note_what_follows(
@@ -328,8 +352,9 @@ def _note_what_follows(
         )
     for refund in order.refunds:
         if keys.payment_step(refund.payment_id) == lane.step and refund.refunded_at is None:
-            steps[f"refund {refund.id}"] = StepDone(
-                key=refund.id,
+            key = _refund_key(refund.id)
+            steps[key] = StepDone(
+                key=key,
                 verb="give back",
                 phase="after",
                 answer="running",

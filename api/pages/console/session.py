@@ -11,7 +11,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Annotated, Final
 from urllib.parse import parse_qsl, quote
@@ -57,6 +57,14 @@ class SignedOut(Exception):
     def __init__(self, wanted: str) -> None:
         super().__init__("signed out")
         self.wanted = wanted
+
+
+class StrangeForm(Problem):
+    """A form that is not believed: another site's, or another session's."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("forbidden", detail)
+        self.kind = replace(self.kind, title="This form is not taken")
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,7 @@ async def _posted(request: Request, session: Annotated[Session, Depends(_signed_
     _check_sender(request)
     form = await read_form(request)
     if not hmac.compare_digest(form.get("csrf", "").encode(), session.csrf.encode()):
-        raise Problem("forbidden", "this form is not of this session: open its page again")
+        raise StrangeForm("this form is not of this session: open its page again")
     return Posted(session, form)
 
 
@@ -136,7 +144,7 @@ async def get_login(request: Request, next: str = "") -> Response:
 
 @router.post(LOGIN)
 async def sign_in(request: Request) -> Response:
-    """A key with the scope `ops`, and who it is that has it."""
+    """A key with the scope `ops`, and who it is that has it. Whoever was signed in there is not any more."""
     services = services_of(request)
     _check_sender(request)
     form = await read_form(request)
@@ -151,8 +159,10 @@ async def sign_in(request: Request) -> Response:
             raise refusal
         what = "This key does not open the console: it takes a valid one with the scope ops."
         return _refused(wanted, operator, what, HTTPStatus.UNAUTHORIZED)
-    secret = secrets.token_urlsafe(SECRET_BYTES)
+    secret, earlier = secrets.token_urlsafe(SECRET_BYTES), _secret_of(request)
     async with transaction(services.pool) as connection:
+        if earlier is not None:
+            await end_session(connection, earlier)
         await begin_session(connection, secret, key=key, operator=operator)
     answer = RedirectResponse(wanted, HTTPStatus.SEE_OTHER)
     _set_cookie(request, answer, secret, max_age_s=LIFE_S)
@@ -198,7 +208,7 @@ def _refused(wanted: str, operator: str, complaint: str, status: int) -> Respons
 def _check_sender(request: Request) -> None:
     """What a browser itself says of where a form was. Older ones say nothing."""
     if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
-        raise Problem("forbidden", "this form was sent from somewhere else")
+        raise StrangeForm("this form was sent from somewhere else")
 
 
 def _wanted(request: Request) -> str:

@@ -37,14 +37,19 @@ def console_page(
     *,
     here: str,
     status: int = HTTPStatus.OK,
+    look_at: str = "",
     **shown: Any,
 ) -> HTMLResponse:
-    """A page of templates/console/. `here`: which of `WAYS` it belongs to."""
+    """A page of templates/console/. `here`: which of `WAYS` it belongs to.
+
+    `look_at`: where it is to be had again; empty, at its own address, which a form's answer does not have.
+    """
     return page(
         f"console/{template}",
         status=status,
         session=session,
         here=here,
+        look_at=look_at,
         ways=WAYS,
         words=words,
         **shown,

@@ -37,8 +37,9 @@
     }
   };
 
-  // The address of what is shown, without what a form said when it was done; a form's answer is not asked for again.
-  const address = new URL(location.href);
+  // The address of what is shown, without what a form said when it was done; a form's answer is not asked for again,
+  // but the page that it is of.
+  const address = new URL(document.body.dataset.lookAt || location.href, location.href);
   address.searchParams.delete("done");
   if (address.href !== location.href) history.replaceState(null, "", address);
 
