@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from adapters.postgres import outbox
 from adapters.postgres.history import lock_order, record
-from adapters.postgres.pool import Pool, connect_pool, transaction
+from adapters.postgres.pool import Pool, connect_pool, reading, transaction
 from cli.stack.stack import LocalStack
 from ordersaga.errors import Unacceptable, Unavailable
 from ordersaga.events import OrderEvent
@@ -100,7 +101,13 @@ async def relaying(
     fan_outs: tuple[FanOut, ...] = (),
     kept_s: float = ALWAYS_S,
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """A relay, at work until the end of the block or until its task is cancelled."""
+    """A relay, at work until the end of the block or until its task is cancelled.
+
+    Its sinks hear of all that is not stamped yet, however soon its stamper begins.
+    """
+    async with reading(pool) as connection:
+        for name in (*(p.name for p in publishers), *(f.name for f in fan_outs)):
+            await outbox.begin_cursors(connection, name)
     working = asyncio.create_task(
         relay.Relay(
             pool,
