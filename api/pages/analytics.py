@@ -95,7 +95,7 @@ class Overdue:
     def times(self) -> str:
         """How many times its limit it has been there."""
         limit_s = self.order.limit_s
-        return f"{self.spent_s / limit_s:.1f} ×" if limit_s >= 1 else ""
+        return f"{self.spent_s / limit_s:.1f} ×" if limit_s >= 1 else "–"
 
 
 @dataclass(frozen=True, kw_only=True)
