@@ -117,6 +117,7 @@ _WITH_KEY: Final = (
     "idempotency_key_invalid",
     "request_in_flight",
     "idempotency_mismatch",
+    "card_number",
 )
 
 
@@ -171,14 +172,15 @@ def operation(
     `is_conditional`: it has an ETag. `is_move`: of an order that is there.
     `is_stream`: a line for each of what is answered. `live`: server-sent events like these.
     """
-    codes = [
+    listed = (
         *(_GUARDED if scope else ()),
         *(_WITH_BODY if body or foreign_body else ()),
         *(_SIGNED if is_signed else ()),
         *(_WITH_KEY if has_key else ()),
         *(_MOVE if is_move else ()),
         *refusals,
-    ]
+    )
+    codes = list(dict.fromkeys(listed))
     extra: dict[str, Any] = {}
     if scope is not None:
         scopes = (scope,) if isinstance(scope, str) else scope

@@ -220,6 +220,20 @@ async def test_in_a_path_a_query_or_a_key_it_is_refused_too(shop: httpx.AsyncCli
     assert_refused(again, "/header/Idempotency-Key")
 
 
+async def test_whatever_takes_a_key_says_that_the_key_may_be_refused_for_it(
+    shop: httpx.AsyncClient,
+) -> None:
+    document = (await shop.get("/openapi.json")).json()
+    silent = [
+        f"{verb} {path}"
+        for path, verbs in document["paths"].items()
+        for verb, operation in verbs.items()
+        if "Idempotency-Key" in str(operation.get("parameters"))
+        and "card_number" not in str(operation["responses"].get("422"))
+    ]
+    assert silent == []
+
+
 async def test_a_name_in_a_query_is_not_repeated(shop: httpx.AsyncClient) -> None:
     response = await shop.get("/v1/orders", params={VISA: "1"})
 
