@@ -60,6 +60,7 @@ CANCEL_PATIENCE_S: Final = 4.0  # a carrier answers within; else the page says t
 NO_SITE: Final = frozenset({"same-origin", "none"})  # what a browser says of our own forms
 SAID: Final = "said"
 WISH: Final = "lang"
+ONLY_READ: Final = "read"  # the page without its forms: for who is not the buyer
 
 
 class PageRoute(APIRoute):
@@ -249,6 +250,8 @@ def _page(
 ) -> Response:
     settings = services_of(request).settings
     view = view_of(looked, speaker, settings)
+    if ONLY_READ in request.query_params:
+        view = replace(view, forms=())
     path = f"/track/{quote(token, safe='')}"
     return site.page(
         "track/order.html",
@@ -263,6 +266,7 @@ def _page(
         path=path,
         query=f"?{urlencode(_wish(request))}" if _wish(request) else "",
         languages={tag: words_in(tag).language for tag in LANGUAGES},
+        in_language=lambda tag: f"{path}?{urlencode({**_wish(request), WISH: tag})}",
         said=said,
         filled=filled,
         new_key=new_key,
@@ -337,9 +341,12 @@ def _to_page(request: Request, said: str = "") -> Response:
 
 
 def _wish(request: Request) -> dict[str, str]:
-    """The language that was chosen on the page."""
+    """What every look of this visitor has: the language that he chose, and that he only reads."""
     wish = request.query_params.get(WISH)
-    return {WISH: wish} if wish in LANGUAGES else {}
+    return {
+        **({ONLY_READ: "1"} if ONLY_READ in request.query_params else {}),
+        **({WISH: wish} if wish in LANGUAGES else {}),
+    }
 
 
 def _no_such_page() -> Problem:

@@ -55,6 +55,8 @@ async def test_an_operator_finds_an_order_in_attention_retries_it_and_it_ends(
     await page.get_by_role("link", name="Attention").first.click()
     await page.get_by_role("link", name=order["id"]).click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text(order["id"])
+    to_read = page.get_by_role("link", name="As its buyer sees it")
+    await expect(to_read).to_have_attribute("href", re.compile(r"/track/.+\?read=1$"))
     drawing = page.get_by_role("img", name="The saga of this order")
     await expect(drawing).to_contain_text("undo")
     await expect(drawing.locator(".box.attention")).to_have_count(1)

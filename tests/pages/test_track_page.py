@@ -200,6 +200,18 @@ async def test_who_claims_to_know_what_has_not_happened_takes_no_news_from_other
                     break
 
 
+async def test_who_only_reads_has_no_form_in_either_language(shop: Shop) -> None:
+    """An operator looks at it from the console, where whatever he does has his name."""
+    order = await shop.order(card())
+    path = path_of(order)
+    async with visiting(shop) as operator:
+        assert "<form" in (await operator.get(path)).text
+        for language in ("en", "zh"):
+            page = (await operator.get(path, params={"read": "1", "lang": language})).text
+            assert "<form" not in page
+            assert "read=1&amp;lang=" in page, "the way to the other language"
+
+
 # --- Limits ---------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from api.pages.console.refusals import REFUSALS, words_of
 from api.pages.console.saga import trace
 from api.pages.console.session import FromForm, Posted, Session, SignedIn
 from api.pages.console.shell import console_page
+from api.pages.track import ONLY_READ
 from api.problems import Problem
 from api.services import services_of
 from api.waiting import find_order, order_id_of
@@ -161,6 +162,11 @@ async def _show(
         answers={r.id: allowed_return_requests(order.status, r.status) for r in order.returns},
         new_key=moves.new_key,
         workflow=f"{pages}/{keys.workflow_id(order.id)}" if pages else None,
-        buyers_page=services.track_links.url(order.id),
+        buyers_page=_to_read(services.track_links.url(order.id)),
         every_s=RESTING_EVERY_S if order.status in FINAL else LIVE_EVERY_S,
     )
+
+
+def _to_read(buyers_page: str | None) -> str | None:
+    """Without its forms: what an operator does has his name and his reason."""
+    return f"{buyers_page}?{ONLY_READ}=1" if buyers_page else None
