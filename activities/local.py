@@ -32,7 +32,7 @@ class OwnSiteActivities:
     @activity.defn
     async def decide_order(self, ask: Decide) -> Decision:
         return await self._own_site.decide(
-            ask.order_id, ask.objection, nothing_else=ask.nothing_else
+            ask.order_id, ask.objection, nothing_else=ask.nothing_else, holding=ask.holding
         )
 
     @activity.defn

@@ -36,11 +36,15 @@ class HoldOwnSite:
 
 @dataclass(frozen=True)
 class Decide:
-    """Decide: `confirm` unless there is an objection. `nothing_else`: no remote step was begun."""
+    """Decide: `confirm` unless there is an objection. `nothing_else`: no remote step was begun.
+
+    `holding`: these steps of our own site are held first, in the same transaction.
+    """
 
     order_id: str
     objection: Refusal | None
     nothing_else: bool
+    holding: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

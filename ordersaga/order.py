@@ -5,7 +5,7 @@ Everything here is frozen data. Amounts are integer minor units of the order's o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -124,6 +124,19 @@ class OrderTicket:
     held_until: datetime | None = None  # it has a hold
     is_resumed: bool = False  # a workflow before this one was lost, and may have begun any step
     remote_lane: RemoteLane = "queued"
+    one_phase: bool = False  # where it can be; the first tickets did not say so
+
+    @property
+    def is_one_phase(self) -> bool:
+        """Nobody else takes part and nothing is waited for: one transaction holds and decides."""
+        is_ours = self.parcel.is_ours and all(payment.is_ours for payment in self.payments)
+        is_paid = bool(self.payments) or self.total == 0
+        return self.one_phase and is_ours and is_paid and self.held_until is None
+
+    def own_steps(self, payments: Sequence[PaymentPlan]) -> tuple[str, ...]:
+        """What is held on our own site when it is paid by these: all of it, or none."""
+        steps = (keys.STOCK, *(payment.step for payment in payments if payment.is_ours))
+        return (*steps, self.parcel.step) if self.parcel.is_ours else steps
 
 
 @dataclass(frozen=True)
@@ -198,12 +211,16 @@ Verdict = Literal[
 
 @dataclass(frozen=True)
 class Decision:
-    """The order's one decision row, whoever wrote it; and where the order stands by it."""
+    """The order's one decision row, whoever wrote it; and where the order stands by it.
+
+    `votes`: of what was held in the same transaction.
+    """
 
     verdict: Verdict
     failure: Refusal | None
     standing: Standing
     held_until: datetime | None = None
+    votes: tuple[Vote, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -132,10 +132,16 @@ class OwnSite(Protocol):
         """Holds what these steps ask for. Each votes; a vote once given is repeated."""
 
     async def decide(
-        self, order_id: str, objection: Refusal | None, *, nothing_else: bool
+        self,
+        order_id: str,
+        objection: Refusal | None,
+        *,
+        nothing_else: bool,
+        holding: Sequence[str] = (),
     ) -> Decision:
         """Writes the order's decision if none is written, and acts on it; returns the one that is.
 
+        `holding`: unless there is an objection, these steps are held first; a no of theirs is one.
         A held order is not confirmed: `held`, and nothing is written; once its hold has expired, undone.
 
         `confirm` takes all that our site holds; `undo` (`objection` says why, or a stored cancel does)

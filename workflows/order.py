@@ -16,7 +16,6 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.local import OwnSiteActivities
     from activities.steps import Because, Decide, FollowParcel, HoldOwnSite
-    from ordersaga import keys
     from ordersaga.lifecycle import FINAL, Status
     from ordersaga.methods import METHODS
     from ordersaga.order import (
@@ -132,9 +131,9 @@ class OrderWorkflow(InAttention):
 
     async def _hold_our_own(self) -> Refusal | None:
         """Stock, store credit, vouchers and the merchant's parcel: one transaction."""
-        parcel = self._order.parcel
-        steps = [keys.STOCK, *(p.step for p in self._payments if p.is_ours)]
-        return await self._hold([*steps, parcel.step] if parcel.is_ours else steps)
+        if self._order.is_one_phase:
+            return self._saga.stopped  # else they are held as it is decided
+        return await self._hold(self._order.own_steps(self._payments))
 
     async def _wait_until_buyer_pays(self) -> Refusal | None:
         """An order that came without payments."""
@@ -248,10 +247,11 @@ class OrderWorkflow(InAttention):
             # What is asked within a task is forgotten with it, when its worker dies; a cancel that is
             # heard by the next one finds nothing begun, and all of it has to be undone.
             self._asks.owe_what_was_begun_before(self._remote_payments)
+        holding = self._order.own_steps(self._payments) if self._order.is_one_phase else ()
         while True:
             self._display.tell(words.DECIDES)
-            ask = Decide(self._order.order_id, objection, nothing_else=not self._saga.began)
-            decision = await here(OwnSiteActivities.decide_order, ask, words.decides(objection))
+            ask = Decide(self._order.order_id, objection, not self._saga.began, holding)
+            decision = await here(OwnSiteActivities.decide_order, ask, words.decides(ask))
             if decision.verdict != "held":
                 return decision
             self._hold_on.until = decision.held_until  # by somebody whose word is on its way

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from activities.steps import Decide
 from ordersaga.messages import PaymentNews
 from ordersaga.money import format_amount
 from ordersaga.order import OrderTicket, PaymentPlan, RefundPlan, Refusal
@@ -62,8 +63,11 @@ def holds(steps: Iterable[str]) -> str:
     return f"hold {', '.join(dict.fromkeys(step.partition(':')[0] for step in steps))}"
 
 
-def decides(objection: Refusal | None) -> str:
-    return "decide: confirm" if objection is None else f"decide: undo, {undone_by(objection)}"
+def decides(ask: Decide) -> str:
+    """`decide: confirm`; `hold stock, payment and decide` where that is one transaction."""
+    if ask.objection is not None:
+        return f"decide: undo, {undone_by(ask.objection)}"
+    return f"{holds(ask.holding)} and decide" if ask.holding else "decide: confirm"
 
 
 def charges(ticket: OrderTicket, payments: Iterable[PaymentPlan]) -> str:

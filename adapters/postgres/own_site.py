@@ -7,6 +7,7 @@ Order in each: the order's lock, the fence or the decision row, goods and money,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from adapters.postgres import decision, fence, refunds, reversal, settling, stock, tracking
@@ -43,24 +44,27 @@ class PostgresOwnSite:
     async def hold(self, order_id: str, steps: Sequence[str]) -> tuple[Vote, ...]:
         async with transaction(self._pool) as connection:
             order = await lock_order(connection, order_id)
-            if any(fence.is_barred(step, order.state.status) for step in steps):
-                late = await fence.answer_late(connection, order_id, steps)
-                return tuple(late[step] for step in steps)
-            holds = await fence.begin_holds(connection, order_id, steps)
-            votes, happenings = await self._hold_fresh(connection, order, holds.fresh)
-            await fence.store_votes(connection, order_id, "hold", votes)
-            await record(connection, order, *happenings)
-        answers = {vote.step: vote for vote in votes}
-        return tuple(answers.get(step) or _earlier(holds, step) for step in steps)
+            votes, _ = await self._hold(connection, order, steps)
+            return votes
 
     async def decide(
-        self, order_id: str, objection: Refusal | None, *, nothing_else: bool
+        self,
+        order_id: str,
+        objection: Refusal | None,
+        *,
+        nothing_else: bool,
+        holding: Sequence[str] = (),
     ) -> Decision:
         async with transaction(self._pool) as connection:
             order = await lock_order(connection, order_id)
-            return await decision.decide(
+            votes: tuple[Vote, ...] = ()
+            if objection is None:
+                votes, order = await self._hold(connection, order, holding)
+                objection = next((vote.refusal for vote in votes if vote.refusal), None)
+            decided = await decision.decide(
                 connection, self._ledger, order, objection, nothing_else=nothing_else
             )
+            return replace(decided, votes=votes)
 
     async def close(self, order_id: str) -> Standing:
         async with transaction(self._pool) as connection:
@@ -141,6 +145,24 @@ class PostgresOwnSite:
                     Happening.of("cancel.refused", code=refusal.code, detail=refusal.detail)
                 )
             await record(connection, order, *happenings)
+
+    async def _hold(
+        self, connection: Connection, order: LockedOrder, steps: Sequence[str]
+    ) -> tuple[tuple[Vote, ...], LockedOrder]:
+        """A vote a step, and the order as it is then."""
+        if not steps:
+            return (), order
+        if any(fence.is_barred(step, order.state.status) for step in steps):
+            late = await fence.answer_late(connection, order.id, steps)
+            return tuple(late[step] for step in steps), order
+        holds = await fence.begin_holds(connection, order.id, steps)
+        votes, happenings = await self._hold_fresh(connection, order, holds.fresh)
+        await fence.store_votes(connection, order.id, "hold", votes)
+        order = await record(connection, order, *happenings)
+        answers = {vote.step: vote for vote in votes}
+        if keys.STOCK in answers:
+            order = replace(order, is_reserved=answers[keys.STOCK].refusal is None)
+        return tuple(answers.get(step) or _earlier(holds, step) for step in steps), order
 
     async def _hold_fresh(
         self, connection: Connection, order: LockedOrder, fresh: frozenset[str]

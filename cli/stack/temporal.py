@@ -31,6 +31,14 @@ DYNAMIC_CONFIG = {
     "matching.numTaskqueueWritePartitions": "1",
 }
 
+# Its default journal syncs three files a transaction, each a few milliseconds in which nobody else writes.
+# A write-ahead log is one file; every transaction is on disk all the same before it is answered.
+SQLITE_PRAGMAS = {"journal_mode": "WAL", "synchronous": "FULL"}
+
+# It makes much garbage and keeps little: collecting it less often saves a tenth of its CPU. The limit
+# brings Go's usual care back before memory runs short.
+GO_SETTINGS = {"GOGC": "400", "GOMEMLIMIT": "1GiB"}
+
 
 def temporal_program(*, ports: Mapping[str, int], data_dir: Path, log: Path) -> Program:
     """Raises StackError when the wheel with the server is not installed."""
@@ -57,9 +65,10 @@ def temporal_program(*, ports: Mapping[str, int], data_dir: Path, log: Path) -> 
             "--disable-config-env",
             "--disable-config-file",
             *(f"--dynamic-config-value={name}={value}" for name, value in DYNAMIC_CONFIG.items()),
+            *(f"--sqlite-pragma={name}={value}" for name, value in SQLITE_PRAGMAS.items()),
             *(f"--search-attribute={name}={kind}" for name, kind in SEARCH_ATTRIBUTES.items()),
         ),
-        env={"PATH": os.defpath, "HOME": str(data_dir)},
+        env={"PATH": os.defpath, "HOME": str(data_dir), **GO_SETTINGS},
         log=log,
         is_ready=is_ready,
     )

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 import pytest
 
 from tests.histories.driving import CUSTOMER
-from tests.histories.paths import PATHS
+from tests.histories.paths import RECORDED
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parent.parent
@@ -61,13 +61,13 @@ def failures() -> Mapping[str, Failures]:
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", RECORDED)
 def test_a_recorded_order_goes_on(failures: Mapping[str, Failures], path: str, runner: str) -> None:
     assert path not in failures[runner], failures[runner][path]
 
 
 def test_every_path_has_its_history_and_every_history_its_path() -> None:
-    assert [file.stem for file in HISTORIES] == sorted(PATHS)
+    assert [file.stem for file in HISTORIES] == sorted(RECORDED)
 
 
 # A change of the workflow → (file, what is there, what is put in its place, a path that it breaks).

@@ -165,6 +165,21 @@ class ShopMachine(RuleBasedStateMachine):
         assert decision.verdict == sale.verdict
 
     @precondition(lambda self: self.book.sales)
+    @rule(number=any_number, duplicates=st.integers(1, 3))
+    def hold_and_decide(self, number: int, duplicates: int) -> None:
+        """What the workflow of an order does in which nobody else takes part: in one transaction."""
+        sale = self.pick(number)
+        if sale.remote or not sale.order.parcel.is_ours:
+            return
+        if sale.verdict is None:
+            self.book.hold(sale)
+            is_ready = sale.has_every_yes and not sale.cancel
+            (self.book.confirm if is_ready else self.book.undo)(sale)
+        buy = self.merchant.buy
+        for decision in self.run(_at_once(*(buy(sale.order) for _ in range(duplicates)))):
+            assert decision.verdict == sale.verdict
+
+    @precondition(lambda self: self.book.sales)
     @rule(number=any_number)
     def confirm_and_undo_at_once(self, number: int) -> None:
         """Whoever comes first; the book follows, as the loser does."""

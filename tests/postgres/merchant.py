@@ -270,9 +270,8 @@ class Merchant:
 
     async def buy(self, order: NewOrder) -> Decision:
         """What the workflow of an order that stays on our own site does."""
-        votes = await self.hold(order)
-        refusal = next((vote.refusal for vote in votes if vote.refusal), None)
-        return await self.own_site.decide(order.id, refusal, nothing_else=True)
+        steps = self.own_steps(order)
+        return await self.own_site.decide(order.id, None, nothing_else=True, holding=steps)
 
     async def give_back(self, order: NewOrder, why: Refusal = CHANGED_MIND) -> Standing:
         """What follows when the parcel of a confirmed order will not come."""

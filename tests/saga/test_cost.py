@@ -34,7 +34,7 @@ async def _cost(temporal: Client, order: Json) -> tuple[int, int, int]:
     return len(kinds), kinds.count(TASKS), sum(kinds.count(kind) for kind in BILLED)
 
 
-async def test_an_order_of_our_own_site_costs_one_task_and_seven_events(
+async def test_an_order_of_our_own_site_costs_one_task_and_six_events(
     shop: Shop, temporal: Client
 ) -> None:
     customer = f"c-{shop.sku}"
@@ -42,7 +42,7 @@ async def test_an_order_of_our_own_site_costs_one_task_and_seven_events(
     await shop.post(f"/v1/accounts/{customer}/credits", credit)
     order = await shop.order(payment("balance", None), customer=customer)
     assert order["status"] == "confirmed"
-    assert await _cost(temporal, order) == (7, 1, 3)
+    assert await _cost(temporal, order) == (6, 1, 2)
 
 
 async def test_an_order_by_card_costs_three_tasks_and_nineteen_events(

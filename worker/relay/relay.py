@@ -16,7 +16,7 @@ from worker.relay.lane import FanOut, FanOutLane, Lane, Publisher, PublisherLane
 from worker.relay.session import Session
 
 STAMP_BATCH: Final = 500
-GATHER_S: Final = 0.01  # what is written within it is stamped by one statement
+GATHER_S: Final = 0.03  # after a stamping: what is written within it is stamped by one statement
 LOOK_EVERY_S: Final = 2.0  # without being woken, should a NOTIFY be lost; and to become the stamper
 AGAIN_S: Final = 1.0
 FORGET_EVERY_S: Final = 60.0
@@ -79,10 +79,10 @@ class Relay:
             if await session.is_stamper():
                 while await session.stamp(STAMP_BATCH) == STAMP_BATCH:
                     pass
+                await asyncio.sleep(GATHER_S)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_EVERY_S):
                         await session.written.wait()
-                await asyncio.sleep(GATHER_S)
             else:
                 await asyncio.sleep(LOOK_EVERY_S)
 
