@@ -27,7 +27,7 @@ STEPS: Final[dict[tuple[Mix, Shape], tuple[str, ...]]] = {
         "take_credit",
         "confirm_order",
     ),
-    ("own site", "merged"): ("hold_own_site", "decide_order"),
+    ("own site", "merged"): ("hold_and_decide",),
     ("card", "participant"): (
         "reserve_stock",
         "authorize_payment",

@@ -131,11 +131,16 @@ class Participants:
     # --- As the product merges them ----------------------------------------------------------------
 
     async def hold_own_site(self, ask: Ask) -> str | None:
-        payment = [] if ask.mix == "card" else [keys.payment_step(ask.payment_id)]
-        return await self._hold(ask, keys.STOCK, *payment, keys.parcel_step(ask.parcel_id))
+        return await self._hold(ask, *self._own_steps(ask))
 
     async def decide_order(self, ask: Ask) -> str | None:
         decision = await self._site.decide(ask.order_id, None, nothing_else=ask.mix != "card")
+        return decision.failure.code if decision.failure else None
+
+    async def hold_and_decide(self, ask: Ask) -> str | None:
+        decision = await self._site.decide(
+            ask.order_id, None, nothing_else=True, holding=self._own_steps(ask)
+        )
         return decision.failure.code if decision.failure else None
 
     # --- The card: what the product's activities do, in the same order -----------------------------
@@ -176,6 +181,11 @@ class Participants:
                 await self.gateway.cancel(payment.reference, payment.request)
             await self._site.close(ask.order_id)
         return None
+
+    @staticmethod
+    def _own_steps(ask: Ask) -> tuple[str, ...]:
+        payment = [] if ask.mix == "card" else [keys.payment_step(ask.payment_id)]
+        return (keys.STOCK, *payment, keys.parcel_step(ask.parcel_id))
 
     async def _hold(self, ask: Ask, *steps: str) -> str | None:
         votes = await self._site.hold(ask.order_id, steps)

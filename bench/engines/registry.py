@@ -27,7 +27,7 @@ class Entry:
     package: str | None = None  # what it needs, of the extra `bench`
 
 
-_TEMPORAL: Final = f"{POSTGRES}; Temporal dev server, SQLite file"
+_TEMPORAL: Final = f"{POSTGRES}; Temporal dev server, SQLite file, synced"
 _RESTATE: Final = f"{POSTGRES}; Restate's log and state, RocksDB, fsync on"
 _PER_STEP: Final[Shape] = "participant"
 

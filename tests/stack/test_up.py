@@ -88,6 +88,17 @@ async def test_secrets_are_readable_for_their_owner_only(up: Up) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
 
+async def test_temporal_writes_ahead_and_waits_for_the_disk(up: Up) -> None:
+    """The file itself says that it has a write-ahead log; how it is synced is asked of the server."""
+    ready = up.wait_until_ready()
+
+    assert (ready.data_dir / "temporal.db").read_bytes()[
+        18:20
+    ] == b"\x02\x02"  # SQLite's file format
+    asked = psutil.Process(ready.pids["temporal"]).cmdline()
+    assert "--sqlite-pragma=synchronous=FULL" in asked
+
+
 @pytest.mark.slow
 async def test_a_second_up_on_the_same_data_says_so(up: Up) -> None:
     ready = up.wait_until_ready()
