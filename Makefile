@@ -23,10 +23,10 @@ up: $(STAMP) ## start everything on this machine, until Ctrl-C
 	$(BIN)/ordersaga up --data-dir $(DATA_DIR)
 
 test: $(STAMP) ## the tests, but for those that take long
-	$(BIN)/python -m pytest -m "not long and not slow" -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -m "not long and not slow" -n $(WORKERS)
 
 test-long: $(STAMP) ## those that take long: crowds, rings, kills, canaries
-	$(BIN)/python -m pytest -m "long and not slow" -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -m "long and not slow" -n $(WORKERS)
 
 test-again: $(STAMP) ## those tests that failed the last time
 	$(BIN)/python -m pytest -m "not slow" --last-failed --last-failed-no-failures none

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from cli.stack.stack import LocalStack
 
@@ -25,12 +27,21 @@ SHORT_PATIENCE = {
 ON_ONE_WORKER = ("audit", "demo", "conformance", "temporal_ui")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Which tests go to the same worker where several run side by side: those of a file, or of a room."""
-    for item in items:
-        room = item.path.parent.name
-        group = room if room in ON_ONE_WORKER else f"{room}/{item.path.name}"
-        item.add_marker(pytest.mark.xdist_group(group))
+class _ByRoom(LoadScopeScheduling):  # type: ignore[misc]  # xdist's classes are untyped to mypy
+    """Which tests go to the same worker where several run side by side: those of a file, or of a room.
+
+    (xdist's own `loadgroup` sends them anywhere: it writes the group into an id that pytest 9 does not read.)
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        room = Path(file).parent.name
+        return room if room in ON_ONE_WORKER else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return _ByRoom(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -131,7 +131,7 @@ class OrderWorkflow(InAttention):
 
     async def _hold_our_own(self) -> Refusal | None:
         """Stock, store credit, vouchers and the merchant's parcel: one transaction."""
-        if self._order.is_one_phase:
+        if self._order.is_one_phase and self._hold_on.until is None:
             return self._saga.stopped  # else they are held as it is decided
         return await self._hold(self._order.own_steps(self._payments))
 

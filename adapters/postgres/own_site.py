@@ -1,7 +1,8 @@
 """Our own site: stock, ledger and the merchant's parcel held, decided and given back together.
 
 Participants that share a database need no saga between them: each method here is one transaction.
-Order in each: the order's lock, the fence or the decision row, goods and money, history last.
+Order in each: the order's lock, the fence or the decision row, goods and money, history last; a decision that
+holds too does so first.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from bench.engines.stage import Stage
 from bench.engines.starting import choose, everything_for
 
 # Everything there is, started at once, on a machine that does other things too.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(500), pytest.mark.xdist_group("bench-engines")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 
 CLIENT = 0  # whose order also opened the house's accounts
 TURNS = [(entry, mix) for entry in ENTRIES for mix in MIXES if mix in entry.mixes]

@@ -27,6 +27,8 @@ from ordersaga.client import (
 )
 from tests.saga.shop import Shop
 
+pytestmark = pytest.mark.long
+
 LONG_ENOUGH_S = 60.0  # an order's deadline, its undo and its carrier, on a busy machine
 LOOKS_APART_S = 0.2
 AT_ONCE_S = 0.0  # one look

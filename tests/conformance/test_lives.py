@@ -26,7 +26,8 @@ OF_A_RETURN: Final = (
 OF_A_REFUND: Final = ("requested_refunds", "refund_payment", "settle_refund")
 
 each_fault = pytest.mark.parametrize(
-    "fault", [pytest.param(f, marks=[] if f in QUICK else [pytest.mark.slow]) for f in FAULTS]
+    "fault",
+    [pytest.param(f, marks=[pytest.mark.long if f in QUICK else pytest.mark.slow]) for f in FAULTS],
 )
 
 

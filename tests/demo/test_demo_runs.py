@@ -72,6 +72,7 @@ def data_dir() -> Iterator[Path]:
     shutil.rmtree(home)
 
 
+@pytest.mark.long
 async def test_every_fault_ends_as_its_row_says_and_all_else_is_confirmed(
     demo_stack: LocalStack,
 ) -> None:

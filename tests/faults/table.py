@@ -266,27 +266,6 @@ NOT_APPLICABLE: Final[dict[tuple[str, str], str]] = {
     ("outbox", "undo_before_action"): "A row that says what happened is never taken back.",
 }
 
-# In `make test`: each point at least once, each fault that takes a moment, and one kill.
-QUICK: Final[dict[str, tuple[str, ...]]] = {
-    "error_before_effect": ("authorise", "refund", "outbox"),
-    "lost_reply": (
-        *("accept", "charge", "check", "release", "undo_payment_taken"),
-        *("hear", "refund_return"),
-    ),
-    "duplicate": (
-        *("capture", "undo_payment_held", "refund", "restock", "cancel"),
-        *("hear", "follow", "receive", "refund_return", "settle_return"),
-    ),
-    "late_after_undo": ("authorise", "charge", "capture", "book", "hear"),
-    "undo_before_action": ("local_hold", "authorise", "capture", "decide", "release", "hear"),
-    "dropped_at_commit": ("accept", "local_hold", "decide", "close", "cancel_parcel", "follow"),
-    "poison": ("book", "capture", "hear"),
-    "slow": ("restock",),
-    "worker_killed_before_effect": ("book",),
-    "worker_killed_before_commit": ("capture", "undo_payment_taken", "follow"),
-    "worker_killed_after_commit": ("decide", "cancel", "hear"),
-}
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -302,10 +281,6 @@ class Cell:
     @property
     def reason_why_not(self) -> str | None:
         return NOT_APPLICABLE.get((self.point.name, self.fault.name))
-
-    @property
-    def is_quick(self) -> bool:
-        return self.point.name in QUICK.get(self.fault.name, ())
 
 
 CELLS: Final = tuple(Cell(point, fault) for point in POINTS for fault in FAULTS)

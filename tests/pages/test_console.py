@@ -14,6 +14,8 @@ from cli.stack.stack import LocalStack
 from tests.pages.conftest import OpenPage, Watch
 from tests.saga.shop import Json, Shop, card
 
+pytestmark = pytest.mark.long
+
 OPERATOR: Final = "Ana Souza"
 WHY: Final = "the bank is back, says its hotline"
 PAGE: Final = 25

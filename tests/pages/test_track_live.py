@@ -12,6 +12,8 @@ from tests.pages.conftest import OpenPage, Watch
 from tests.pages.tracking import path_of
 from tests.saga.shop import Json, Shop, card, payment
 
+pytestmark = pytest.mark.long
+
 WITHIN_MS: Final = 20_000  # a carrier's word goes through its webhook, a workflow, and our stream
 expect.set_options(timeout=WITHIN_MS)
 

@@ -82,6 +82,7 @@ async def test_a_page_may_load_nothing_from_elsewhere_and_is_kept_nowhere(shop: 
     assert not re.search(r"\son\w+=|\sstyle=|<style|<script(?! src=)", answer.text)
 
 
+@pytest.mark.long
 async def test_no_page_has_more_of_a_person_than_it_needs(shop: Shop) -> None:
     """Every ending of an order whose every field is a canary."""
     orders = await Lives(shop).all()

@@ -7,10 +7,12 @@ from collections import Counter
 
 import pytest
 
+from adapters.postgres import decision
+from ordersaga.errors import DatabaseUnavailable
 from ordersaga.order import CANCEL_ASKED, NewOrder, Refusal
 from tests.postgres.books import assert_books_are_true, everything_of
 from tests.postgres.merchant import CHANGED_MIND, Merchant, balance, voucher
-from tests.postgres.test_holds import held
+from tests.postgres.test_holds import held, release
 
 
 @pytest.fixture
@@ -73,12 +75,46 @@ async def test_a_cancel_that_was_stored_before_wins(shelf: Merchant) -> None:
     await assert_books_are_true(shelf)
 
 
+async def test_the_voucher_that_pays_twice_has_to_cover_both(shelf: Merchant) -> None:
+    enough = await shelf.order(voucher("V", 4_000), voucher("V", 6_000))
+    assert (await shelf.buy(enough)).verdict == "confirm"
+    await shelf.put_voucher("W", 999)
+    too_much = await shelf.order(voucher("W", 500), voucher("W", 500))
+    assert (await shelf.buy(too_much)).verdict == "undo"
+    await assert_books_are_true(shelf)
+
+
+async def test_what_costs_nothing_is_held_and_decided_too(shelf: Merchant) -> None:
+    assert (await shelf.buy(await shelf.order())).verdict == "confirm"
+    await assert_books_are_true(shelf)
+
+
+async def test_a_house_account_that_was_rolled_back_is_made_again(
+    shelf: Merchant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first order of a tenant makes it; if that one's transaction is lost, so is its account."""
+
+    async def lose_the_line(*_: object, **__: object) -> None:
+        raise ConnectionError("lost before the commit")
+
+    order = await shelf.order(voucher("V", 500))
+    with monkeypatch.context() as line:
+        line.setattr(decision, "record", lose_the_line)
+        with pytest.raises(DatabaseUnavailable):
+            await shelf.buy(order)
+    assert (await shelf.buy(order)).verdict == "confirm"
+    await assert_books_are_true(shelf)
+
+
 async def test_a_held_order_keeps_its_parts_and_is_not_decided(shelf: Merchant) -> None:
     """A hold that was placed after its workflow began."""
     order = await held(shelf)
     assert (await shelf.buy(order)).verdict == "held"
     assert "stock.reserved" in await types_of(shelf, order)
     assert "order.confirmed" not in await types_of(shelf, order)
+    await release(shelf, order)
+    assert (await shelf.buy(order)).verdict == "confirm"
+    await assert_books_are_true(shelf)
 
 
 @pytest.mark.parametrize("objection", [None, CHANGED_MIND], ids=["wanted", "unwanted"])

@@ -85,6 +85,20 @@ async def test_a_worker_killed_at_any_step_costs_nobody_anything(
     await shop.assert_all_of_it(order)
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_killed_at_the_one_transaction_that_holds_and_decides_it_is_confirmed_once(
+    stack: LocalStack, shop: Shop, when: str
+) -> None:
+    code = f"D-{shop.sku}"
+    await shop.post("/v1/vouchers", {"code": code, "amount": {"amount": 1000, "currency": "BRL"}})
+    async with doomed_worker(stack, when, "decide_order"):
+        order = await shop.order(payment("voucher", code), prefer="respond-async")
+    order = await shop.until(order["id"], lambda o: o["status"] == "confirmed")
+    assert (await shop.history(order["id"])).count("payment.captured") == 1
+    await shop.assert_all_of_it(order)
+
+
 async def test_killed_after_the_decision_then_canceled_the_decision_stands(
     stack: LocalStack, shop: Shop
 ) -> None:

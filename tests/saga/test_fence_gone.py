@@ -54,7 +54,7 @@ def asks_of(order: Json) -> dict[str, object]:
         "charge_payment": payment,
         "book_parcel": parcel,
         "capture_payment": payment,
-        "decide_order": Decide(order["id"], None, nothing_else=False),
+        "decide_order": Decide(order["id"], None, False, holding=(keys.STOCK,)),
         "undo_payment": payment,
         "cancel_parcel": parcel,
         "close_order": order["id"],

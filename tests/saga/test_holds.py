@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from cli.stack.stack import LocalStack
 from tests.saga.shop import Json, Shop, card, payment
 
 
@@ -52,6 +53,29 @@ async def test_a_hold_between_the_last_step_and_the_decision_still_stops_it(shop
         await shop.ask(order, "release", {})
         order = await shop.until_final(order["id"])
         assert order["status"] == "confirmed"
+
+
+@pytest.mark.long
+async def test_a_hold_that_is_heard_before_the_first_task_keeps_everything(
+    stack: LocalStack, shop: Shop
+) -> None:
+    """Of an order that would be held and decided in one transaction: what waits is held."""
+    code = f"H-{shop.sku}"
+    await shop.post("/v1/vouchers", {"code": code, "amount": {"amount": 1000, "currency": "BRL"}})
+    await stack.stop("worker")
+    try:
+        order = await shop.order(payment("voucher", code), prefer="respond-async")
+        answer = await shop.ask(order, "hold", {"reason": "looks odd"}, prefer="wait=0")
+        assert answer.json()["hold"]["kind"] == "operator", "stored, and nobody works"
+    finally:
+        await stack.start("worker")
+    order = await shop.until(order["id"], lambda o: o["payment_status"] == "authorized")
+    assert (order["status"], order["hold"]["kind"]) == ("pending", "operator")
+    assert "stock.reserved" in await shop.history(order["id"])
+    await shop.ask(order, "release", {})
+    order = await shop.until_final(order["id"])
+    assert order["status"] == "confirmed"
+    await shop.assert_all_of_it(order)
 
 
 async def _held(shop: Shop) -> Json:

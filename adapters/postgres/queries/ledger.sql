@@ -7,8 +7,8 @@ select id, kind, owner, balance from ledger_accounts
    for update;
 
 -- name: open_account^
--- An account's id, making it where it is missing; `made` says which. No row at all: somebody made it
--- at this very moment, ask again.
+-- An account's id, making it where it is missing. `made`: by this transaction, by this statement or an earlier one.
+-- No row at all: somebody made it at this very moment, ask again.
 with made as (
     insert into ledger_accounts (tenant, kind, owner, currency, balance)
     values (:tenant, :kind, :owner, :currency, case when :kind in ('credit', 'voucher') then 0 end)
@@ -17,7 +17,7 @@ with made as (
 )
 select id, true as made from made
 union all
-select id, false from ledger_accounts
+select id, xmin = pg_current_xact_id()::xid from ledger_accounts
  where tenant = :tenant and kind = :kind and owner = :owner and currency = :currency;
 
 -- name: post_entries^
