@@ -8,7 +8,7 @@ ORDERS   ?= 500
 SEED     ?= 1
 EXAMPLES ?= 1000
 # Test files side by side: most tests wait for timers and processes, not for a core.
-WORKERS  ?= 2
+WORKERS  ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test test-long test-again test-all faults chaos planted-bugs fuzz bench bench-quick bench-growth bench-recovery bench-startup bench-api bench-relay openapi event-schemas lint types clean

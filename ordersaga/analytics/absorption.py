@@ -20,10 +20,11 @@ Endings = Mapping[str, float]  # ending → probability; what cannot be reached 
 def absorb(matrix: Matrix) -> Mapping[str, Endings]:
     """State → how likely each ending is from there. Each sums to one.
 
-    A ring of moves that nobody ever left for an ending has none; its states are not in the answer.
+    A ring of moves that nobody ever left for an ending has none; its states are not in the answer. Who went into
+    one has not ended yet, and says nothing of how orders end.
     """
-    probabilities = matrix.probabilities
-    states = _that_end(probabilities)
+    probabilities = _of_those_that_end(matrix.probabilities)
+    states = list(probabilities)
     endings = [state for state in states if probabilities[state].get(state, 0.0) > 0]
     system = [
         [float(state == after) - _moved(probabilities, state, after) for after in states]
@@ -59,21 +60,36 @@ def endings_after(
         for after, leavers in row.to.items()
     }
     weights[state] = float(row.ended)  # who ended here stayed for good
-    whole = sum(weights.values())
     endings: dict[str, float] = {}
     for after, weight in weights.items():
         ends = {state: 1.0} if after == state else absorption.get(after, {})
         for ending, share in ends.items():
-            endings[ending] = endings.get(ending, 0.0) + share * weight / whole
-    return {ending: share for ending, share in endings.items() if share > _NOTHING}
+            endings[ending] = endings.get(ending, 0.0) + share * weight
+    whole = sum(endings.values())
+    if whole == 0:  # all who stayed as long went into a ring
+        return absorption.get(state, {})
+    return {e: share / whole for e, share in endings.items() if share / whole > _NOTHING}
 
 
 def _moved(probabilities: Mapping[str, Mapping[str, float]], state: str, after: str) -> float:
     return 0.0 if state == after else probabilities[state].get(after, 0.0)
 
 
+def _of_those_that_end(
+    probabilities: Mapping[str, Mapping[str, float]],
+) -> Mapping[str, Mapping[str, float]]:
+    """The states from which an ending can be reached, and their moves to one another: so the system has
+    one solution. Each row sums to one."""
+    states = _that_end(probabilities)
+    rows = {}
+    for state in states:
+        kept = {after: p for after, p in probabilities[state].items() if after in states}
+        whole = sum(kept.values())
+        rows[state] = {after: p / whole for after, p in kept.items()}
+    return rows
+
+
 def _that_end(probabilities: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """The states from which an ending can be reached: for them the system has one solution."""
     reaching = {state for state, row in probabilities.items() if row.get(state, 0.0) > 0}
     grown = True
     while grown:

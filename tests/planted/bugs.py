@@ -289,8 +289,28 @@ THE_SAGA: Final = (
     ),
 )
 
+ONE_PHASE: Final = (
+    bug(
+        "remember a house account that its own transaction may yet roll back",
+        "adapters/postgres/queries/ledger.sql",
+        "select id, xmin = pg_current_xact_id()::xid from",
+        "select id, false from",
+        caught_by="tests/postgres/test_one_phase.py"
+        "::test_a_house_account_that_was_rolled_back_is_made_again",
+    ),
+    bug(
+        "let an order wait for a word without holding anything for it",
+        ORDER,
+        "if self._order.is_one_phase and self._hold_on.until is None:",
+        "if self._order.is_one_phase:",
+        caught_by="tests/saga/test_holds.py"
+        "::test_a_hold_that_is_heard_before_the_first_task_keeps_everything",
+    ),
+)
+
 BUGS: Final = (
     *THE_FENCE,
+    *ONE_PHASE,
     *THE_DECISION,
     *STOCK_AND_LEDGER,
     *MONEY_OF_OTHERS,
