@@ -20,8 +20,8 @@ Endings = Mapping[str, float]  # ending → probability; what cannot be reached 
 def absorb(matrix: Matrix) -> Mapping[str, Endings]:
     """State → how likely each ending is from there. Each sums to one.
 
-    A ring of moves that nobody ever left for an ending has none; its states are not in the answer. Who went into
-    one has not ended yet, and says nothing of how orders end.
+    A ring of moves that nobody ever left for an ending has none; its states are not in the answer. Who went
+    into one has not ended yet, and says nothing of how orders end.
     """
     probabilities = _of_those_that_end(matrix.probabilities)
     states = list(probabilities)
