@@ -119,6 +119,7 @@ async def test_a_part_that_cannot_start_says_why(data_dir: Path) -> None:
     async with LocalStack(data_dir=data_dir, port=0, parts={"temporal"}):
         pass
     (data_dir / "temporal.db").write_text("this is no database")
+    (data_dir / "temporal.db-wal").unlink(missing_ok=True)  # which would mend it
 
     with pytest.raises(StackError, match=r"temporal ended with code[\s\S]*last words"):
         async with LocalStack(data_dir=data_dir, port=0, parts={"temporal"}):

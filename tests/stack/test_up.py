@@ -83,7 +83,15 @@ async def test_everything_answers_once_the_ready_file_is_there(up: Up) -> None:
 async def test_secrets_are_readable_for_their_owner_only(up: Up) -> None:
     data_dir = up.wait_until_ready().data_dir
 
-    names = ("state.json", "ready.json", "pids.json", "temporal.db", "provider.db", "logs/api.log")
+    names = (
+        "state.json",
+        "ready.json",
+        "pids.json",
+        "temporal.db",
+        "temporal.db-wal",
+        "provider.db",
+        "logs/api.log",
+    )
     for path in (up.ready_file, *(data_dir / name for name in names)):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
