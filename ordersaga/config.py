@@ -205,7 +205,7 @@ class Settings(BaseModel):
     remote_lane: RemoteLane = Field(
         default="queued",
         description="how providers and carriers are asked before the decision: by the task queue; "
-        "or local_first, within the workflow's own task for 2 s: half the CPU of a card order",
+        "or local_first, within the workflow's own task for 2 s: less of the engine's CPU, more of ours",
     )
     outage_patience_s: int = Field(
         default=60,

@@ -44,9 +44,8 @@ RECONNECT_S: Final = 1.0
 GRACEFUL_STOP_S: Final = 10  # longer than a provider takes, shorter than a deployment waits
 CACHED_WORKFLOWS: Final = 2000  # waiting orders kept in memory; one more is replayed when it wakes
 STICKY_PATIENCE_S: Final = 5  # how long a killed worker's orders wait for it
-WORKFLOW_POLLERS: Final = (
-    20  # with 50 clients, by card: some orders more a second than with 3, 5 or 10
-)
+# With 50 clients, by card, some orders more a second than with 3, 5 or 10 of each.
+WORKFLOW_POLLERS: Final = 20
 ACTIVITY_POLLERS: Final = 20
 # For each connection. One more step of our own site would only wait for it; of those that ask others within
 # a task it serves several: most of their time they wait for somebody else.

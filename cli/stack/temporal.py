@@ -31,8 +31,9 @@ DYNAMIC_CONFIG = {
     "matching.numTaskqueueWritePartitions": "1",
 }
 
-# Its default journal syncs three files a transaction, each a few milliseconds in which nobody else writes.
-# A write-ahead log is one file; every transaction is on disk all the same before it is answered.
+# By default SQLite syncs a journal and then the file itself, at each transaction, while nobody else writes.
+# A write-ahead log is synced once, and a transaction is on disk all the same before it is answered. Measured
+# with 50 clients: 43 own-site orders a second in place of 30.
 SQLITE_PRAGMAS = {"journal_mode": "WAL", "synchronous": "FULL"}
 
 # It makes much garbage and keeps little: collecting it less often saves a tenth of its CPU. The limit

@@ -17,7 +17,7 @@ from tests.faults.table import CANCELED
 pytestmark = pytest.mark.long
 
 WAYS: Final = ("by its buyer", "twice at once", "in Temporal", "by its buyer and in Temporal")
-# In `make test`: each phase once.
+# In `make test-long`: each phase once.
 QUICK: Final = {
     ("hold-after-authorize_payment", "twice at once"),
     ("take-before-capture_payment", "in Temporal"),

@@ -198,15 +198,21 @@ async def test_a_delivery_is_sent_again_with_a_reason(
     assert await acts(database, order_id) == [(NAME, "webhook/replay", "they mended it")]
 
 
-async def test_a_parked_event_is_let_go_with_name_and_note(
-    operator: httpx.AsyncClient, shop: httpx.AsyncClient, database: Database
-) -> None:
+async def parked(shop: httpx.AsyncClient, database: Database) -> str:
+    """An order whose first event RabbitMQ did not take."""
     order_id = await placed(shop)
     await database.execute(
         "insert into relay_parked (sink, order_id, sequence, error, next_try_at) "
         "values ('rabbitmq', $1, 1, 'no such exchange', now() + interval '1 hour')",
         order_id,
     )
+    return order_id
+
+
+async def test_a_parked_event_is_let_go_with_name_and_note(
+    operator: httpx.AsyncClient, shop: httpx.AsyncClient, database: Database
+) -> None:
+    order_id = await parked(shop, database)
     assert "no such exchange" in (await operator.get("/console/deliveries")).text
     at = f"/console/parked/rabbitmq/{order_id}/1"
     for word in ("retry", "skip"):
@@ -227,12 +233,7 @@ async def test_a_parked_event_is_let_go_with_name_and_note(
 async def test_a_form_about_a_delivery_that_says_something_else_than_before_is_refused_on_its_page(
     operator: httpx.AsyncClient, shop: httpx.AsyncClient, database: Database
 ) -> None:
-    order_id = await placed(shop)
-    await database.execute(
-        "insert into relay_parked (sink, order_id, sequence, error, next_try_at) "
-        "values ('rabbitmq', $1, 1, 'no such exchange', now() + interval '1 hour')",
-        order_id,
-    )
+    order_id = await parked(shop, database)
     action = f"/console/parked/rabbitmq/{order_id}/1/retry"
     for reason, status in (("it is mended", 303), ("once more", 422)):
         form = {"reason": reason, "key": "0123456789abcdef" * 2}
