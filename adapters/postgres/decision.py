@@ -43,11 +43,12 @@ async def decide(
     """See `ordersaga.ports.OwnSite.decide`. `given`: why its workflow does not want it."""
     objection = _objection(order, given)
     if objection is None and order.state.hold is not None:
+        await record(connection, order)
         return Decision("held", None, standing_of(order), held_until(order.state.hold))
     if objection is None:
         objection = _lacking(order)
     if not await _write(connection, order, objection):
-        return await read_decision(connection, order)
+        return await read_decision(connection, await record(connection, order))
     if objection is None:
         return Decision("confirm", None, standing_of(await _confirm(connection, ledger, order)))
     order = await _undo(connection, ledger, order, objection, nothing_else=nothing_else)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from adapters.postgres.pool import Connection, load_queries
 from ordersaga.errors import DatabaseUnavailable
-from ordersaga.history import Happening, OrderState, PaymentState, ReturnState, advance
+from ordersaga.history import Fact, Happening, OrderState, PaymentState, ReturnState, advance
 from ordersaga.order import Hold, RequestKind
 
 _sql = load_queries("history")
@@ -50,12 +50,14 @@ class LockedOrder:
     currency: str
     total: int
     state: OrderState
+    stored: OrderState  # as its rows have it: without what is only noted
     payments: tuple[Mapping[str, JsonValue], ...]  # rows of `payments`
     demand: tuple[tuple[str, int], ...]  # (sku, quantity), each SKU once, sorted
     shipment: Mapping[str, JsonValue]
     is_reserved: bool  # every SKU of it, and nothing else
     refunds: tuple[Refund, ...]  # done or not, as they were allocated
     asked: frozenset[RequestKind]  # and not answered yet; a merchant's `decline` stands
+    noted: tuple[Happening, ...] = ()  # what `record` has still to write
 
     @property
     def cancel_requested(self) -> bool:
@@ -85,13 +87,15 @@ async def lock_order(connection: Connection, order_id: str) -> LockedOrder:
     if await _sql.lock_order(connection, order_id=order_id) is None:
         raise OrderMissing(order_id)
     row = await _sql.read_locked_order(connection, order_id=order_id)
+    state = _state(row)
     return LockedOrder(
         id=row["id"],
         tenant=row["tenant"],
         customer_id=row["customer_id"],
         currency=row["currency"],
         total=row["total"],
-        state=_state(row),
+        state=state,
+        stored=state,
         payments=tuple(row["payments"]),
         demand=tuple((d["sku"], d["quantity"]) for d in row["demand"]),
         shipment=row["shipment"],
@@ -131,23 +135,28 @@ def _state(row: asyncpg.Record) -> OrderState:
     )
 
 
+def note(order: LockedOrder, *happenings: Happening) -> LockedOrder:
+    """The order as it is after these. Written by the transaction's next `record`, which must come."""
+    state, _ = _advanced(order.state, happenings, datetime.now(UTC))
+    return replace(order, state=state, noted=(*order.noted, *happenings))
+
+
 async def record(
     connection: Connection,
     order: LockedOrder,
     *happenings: Happening,
     occurred_at: datetime | None = None,
 ) -> LockedOrder:
-    """Writes what happened and returns the order as it is then. Writes nothing for nothing.
+    """Writes what was noted and what happened now; returns the order as it is then.
 
-    Raises `IllegalMove` before anything is written.
+    Writes nothing for nothing. Raises `IllegalMove` before anything is written.
     """
+    happenings = (*order.noted, *happenings)
     if not happenings:
         return order
     at = occurred_at or datetime.now(UTC)
-    before, state, facts = order.state, order.state, []
-    for happening in happenings:
-        state, fact = advance(state, happening, at)
-        facts.append(fact)
+    before = order.stored
+    state, facts = _advanced(before, happenings, at)
     moved = [p for p in state.payments if p not in before.payments]
     moved_returns = [r for r in state.returns if r not in before.returns]
     row = await _sql.record(
@@ -182,4 +191,14 @@ async def record(
     )
     if row is None or row["version"] != state.version:
         raise DatabaseUnavailable(f"{order.id} moved on under its lock")
-    return replace(order, state=state)
+    return replace(order, state=state, stored=state, noted=())
+
+
+def _advanced(
+    state: OrderState, happenings: Sequence[Happening], at: datetime
+) -> tuple[OrderState, list[Fact]]:
+    facts = []
+    for happening in happenings:
+        state, fact = advance(state, happening, at)
+        facts.append(fact)
+    return state, facts

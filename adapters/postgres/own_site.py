@@ -14,7 +14,7 @@ from datetime import datetime
 from adapters.postgres import decision, fence, refunds, reversal, settling, stock, tracking
 from adapters.postgres.attention import cleared, relieved
 from adapters.postgres.decision import standing_of
-from adapters.postgres.history import LockedOrder, held_until, lock_order, record
+from adapters.postgres.history import LockedOrder, held_until, lock_order, note, record
 from adapters.postgres.inbox import tell_again
 from adapters.postgres.ledger import Ledger, LedgerPayment, ledger_payments
 from adapters.postgres.pool import Connection, Pool, transaction
@@ -45,7 +45,8 @@ class PostgresOwnSite:
     async def hold(self, order_id: str, steps: Sequence[str]) -> tuple[Vote, ...]:
         async with transaction(self._pool) as connection:
             order = await lock_order(connection, order_id)
-            votes, _ = await self._hold(connection, order, steps)
+            votes, order = await self._hold(connection, order, steps)
+            await record(connection, order)
             return votes
 
     async def decide(
@@ -150,7 +151,7 @@ class PostgresOwnSite:
     async def _hold(
         self, connection: Connection, order: LockedOrder, steps: Sequence[str]
     ) -> tuple[tuple[Vote, ...], LockedOrder]:
-        """A vote a step, and the order as it is then."""
+        """A vote a step, and the order as it is then; what happened is noted."""
         if not steps:
             return (), order
         if any(fence.is_barred(step, order.state.status) for step in steps):
@@ -159,7 +160,7 @@ class PostgresOwnSite:
         holds = await fence.begin_holds(connection, order.id, steps)
         votes, happenings = await self._hold_fresh(connection, order, holds.fresh)
         await fence.store_votes(connection, order.id, "hold", votes)
-        order = await record(connection, order, *happenings)
+        order = note(order, *happenings)
         answers = {vote.step: vote for vote in votes}
         if keys.STOCK in answers:
             order = replace(order, is_reserved=answers[keys.STOCK].refusal is None)

@@ -32,7 +32,7 @@ LONGEST_RETRY_S: Final = 3600.0
 MOST_DUE: Final = 20  # parked orders a round
 LOOK_EVERY_S: Final = 5.0  # without being woken: for parked orders, and should a NOTIFY be lost
 PARKED_EVERY_S: Final = 1.0  # and no more often, however often it is woken
-FAN_OUT_GATHER_S: Final = 0.05  # what is stamped within it is written by one transaction
+FAN_OUT_GATHER_S: Final = 0.25  # after a batch: what is stamped within it is written by one transaction
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +68,7 @@ class FanOut(Protocol):
 class Lane(ABC):
     """`await lane.run()` until it is cancelled. Raises `DatabaseUnavailable`."""
 
-    gather_s = 0.0  # how long it waits for more once it is woken
+    gather_s = 0.0  # after what it brought, before it looks again: the first of many does not wait
 
     def __init__(self, pool: Pool, name: str, session: Session) -> None:
         self._pool = pool
@@ -97,10 +97,10 @@ class Lane(ABC):
                 await self._pause()
                 continue
             self._pause_s = FIRST_PAUSE_S
+            await asyncio.sleep(self.gather_s)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await heard.wait()
-                await asyncio.sleep(self.gather_s)
 
     async def _pause(self) -> None:
         await asyncio.sleep(self._pause_s * (0.5 + random.random()))  # noqa: S311

@@ -16,7 +16,7 @@ from worker.relay.lane import FanOut, FanOutLane, Lane, Publisher, PublisherLane
 from worker.relay.session import Session
 
 STAMP_BATCH: Final = 500
-GATHER_S: Final = 0.03  # after a stamping: what is written within it is stamped by one statement
+GATHER_S: Final = 0.05  # after a stamping: what is written within it is stamped by one statement
 LOOK_EVERY_S: Final = 2.0  # without being woken, should a NOTIFY be lost; and to become the stamper
 AGAIN_S: Final = 1.0
 FORGET_EVERY_S: Final = 60.0
