@@ -12,7 +12,7 @@ from ordersaga.errors import DatabaseUnavailable
 from ordersaga.order import CANCEL_ASKED, NewOrder, Refusal
 from tests.postgres.books import assert_books_are_true, everything_of
 from tests.postgres.merchant import CHANGED_MIND, Merchant, balance, voucher
-from tests.postgres.test_holds import held, release
+from tests.postgres.test_holds import hold, release
 
 
 @pytest.fixture
@@ -108,9 +108,11 @@ async def test_a_house_account_that_was_rolled_back_is_made_again(
 
 async def test_a_held_order_keeps_its_parts_and_is_not_decided(shelf: Merchant) -> None:
     """A hold that was placed after its workflow began."""
-    order = await held(shelf)
+    order = shelf.new_order(voucher("V", 500), hold=hold("operator"))
+    await shelf.accept(order)
     assert (await shelf.buy(order)).verdict == "held"
     assert "stock.reserved" in await types_of(shelf, order)
+    await assert_books_are_true(shelf)
     assert "order.confirmed" not in await types_of(shelf, order)
     await release(shelf, order)
     assert (await shelf.buy(order)).verdict == "confirm"
