@@ -17,9 +17,8 @@ from temporalio.client import Client
 
 from cli.stack.pids import PidFile
 from cli.stack.processes import Child, Program
-from cli.stack.programs import api_program, environment
+from cli.stack.programs import api_program, environment, settings_for
 from cli.stack.stack import LocalStack
-from ordersaga.config import Settings
 from ordersaga.order import MERCHANT
 from tests.conftest import SHORT_PATIENCE
 from tests.faults.database_line import DatabaseLine
@@ -90,7 +89,8 @@ class Lab:
 
     def _plan(self) -> None:
         ready, logs = self.stack.ready, self.stack.logs
-        settings = Settings.model_validate(
+        settings = settings_for(
+            os.environ,  # `ORDERSAGA_REMOTE_LANE=local_first make faults` is the other lane's table
             {
                 "database_url": self.database.url,
                 "database_pool_size": POOL_SIZE,
@@ -100,7 +100,7 @@ class Lab:
                 "carrier_key": ready.carrier_key,
                 "carrier_webhook_secrets": {MERCHANT: [ready.webhook_secrets.merchant]},
                 **self._patience,
-            }
+            },
         )
         env = environment(os.environ, settings=settings, temporal=ready.temporal)
         env["PYTHONPATH"] = str(ROOT)
