@@ -154,7 +154,10 @@ async def read_answer(connection: Connection, request_id: str) -> Answer | None:
 async def find_undelivered(
     connection: Connection, *, older_than_s: float, again_after_s: float, limit: int
 ) -> tuple[Undelivered, ...]:
-    """Requests that nobody heard, or that are not answered `again_after_s` later; longest first."""
+    """Requests that nobody heard, or that are not answered `again_after_s` later; longest first.
+
+    A cancel with an answer too, unless its workflow is known to have heard of it.
+    """
     rows = [
         row
         async for row in _sql.find_undelivered(
@@ -178,7 +181,7 @@ async def mark_delivered(connection: Connection, request_id: str) -> None:
 
 
 async def refuse(connection: Connection, request_id: str) -> None:
-    """Its order, or its refund, ended before the workflow heard of it."""
+    """Its order, or its refund, ended: nobody hears of it any more. An answer that it has stays."""
     await _sql.refuse(connection, id=request_id)
 
 

@@ -101,7 +101,7 @@ async def kill_worker(
 ) -> Undisturbed:
     """One of two; its callers go on."""
     tell("ordersaga: killing one of two workers")
-    await stage.start_second_worker()
+    await stage.start_worker("second worker")
     burst = replace(HOT, seconds=OURS_BEFORE_S + observed_s)
     began_s = time.perf_counter()
     under_way = asyncio.create_task(stage.loads["ordersaga"].run(burst))

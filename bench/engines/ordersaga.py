@@ -32,12 +32,16 @@ PATIENCE_S: Final = 60.0
 
 class Ordersaga:
     def __init__(
-        self, participants: Participants, workflows: OrderWorkflows, changes: OrderChanges
+        self,
+        participants: Participants,
+        workflows: OrderWorkflows,
+        changes: OrderChanges,
+        settings: Settings,
     ) -> None:
         self._participants = participants
         self._workflows = workflows
         self._changes = changes
-        self._settings = Settings(database_url="")
+        self._settings = settings
 
     async def place(self, order: NewOrder, ask: Ask) -> None:
         async with self._changes.watch(order.id) as watch:
@@ -53,14 +57,17 @@ class Ordersaga:
 
 
 @asynccontextmanager
-async def calling(where: Where, participants: Participants) -> AsyncIterator[Ordersaga]:
+async def calling(
+    where: Where, participants: Participants, **otherwise: object
+) -> AsyncIterator[Ordersaga]:
+    """`otherwise`: settings that differ from the product's own."""
     client = await Client.connect(where.temporal, namespace=where.temporal_namespace)
-    settings = Settings(database_url=where.database)
-    changes = OrderChanges(where.database, application_name="bench-ordersaga-changes")
+    settings = Settings.model_validate({"database_url": where.database, **otherwise})
+    changes = OrderChanges(where.database, application_name=f"bench-{where.engine}-changes")
     listening = asyncio.create_task(changes.listen())
     await asyncio.sleep(0.5)  # until it listens
     try:
-        yield Ordersaga(participants, OrderWorkflows(client, settings), changes)
+        yield Ordersaga(participants, OrderWorkflows(client, settings), changes, settings)
     finally:
         listening.cancel()
         with contextlib.suppress(asyncio.CancelledError):

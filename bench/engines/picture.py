@@ -59,7 +59,7 @@ def draw(figures: Sequence[Figures], *, clients: int) -> str:
 
 def _row(figure: Figures, most: float, y: int) -> list[str]:
     width = max(1.0, BAR * figure.orders_per_s / most)
-    kind = "ours" if figure.key == OURS else "bar"
+    kind = "ours" if figure.key.startswith(OURS) else "bar"
     return [
         f'<text x="{PAD}" y="{y + 14}">{escape(title_of(figure.key))}</text>',
         f'<rect class="{kind}" x="{LABEL}" y="{y + 2}" width="{width:.1f}" height="{ROW - 8}" rx="2"/>',

@@ -11,6 +11,7 @@ from bench.engines.flow import MIXES, Mix, Shape
 
 POSTGRES: Final = "PostgreSQL (fsync on, synchronous_commit on)"
 OURS: Final = "ordersaga"
+OURS_LOCAL_FIRST: Final = "ordersaga_local_first"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,15 @@ ENTRIES: Final = (
         shape="merged",
         durability=_TEMPORAL,
         parts=("temporal", "worker"),
+    ),
+    Entry(
+        key="ordersaga local first",
+        engine=OURS_LOCAL_FIRST,
+        title="(b) ordersaga, local first",
+        shape="merged",
+        durability=_TEMPORAL,
+        parts=("temporal", "worker local first"),
+        mixes=("card",),
     ),
     Entry(
         key="temporal sample",

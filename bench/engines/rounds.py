@@ -15,7 +15,7 @@ from bench.engines import two_phase
 from bench.engines.costs import StatementCount, cpu_of, read_history
 from bench.engines.flow import MIXES, Mix
 from bench.engines.load import Burst, Taken
-from bench.engines.registry import OURS, Entry
+from bench.engines.registry import OURS, OURS_LOCAL_FIRST, Entry
 from bench.engines.stage import Stage, database
 from bench.engines.temporal_sample import workflow_id as sample_id
 from ordersaga.keys import workflow_id
@@ -161,7 +161,11 @@ async def _counted(
     engines = two_phase.DATABASES if entry.engine == "two_phase" else (entry.engine,)
     statements = sum(sent[database(engine)] for engine in engines) / taken.placed
     cost = Cost(key=entry.key, mix=mix, statements=round(statements, 1))
-    ids = {OURS: workflow_id, "temporal_sample": sample_id}.get(entry.engine)
+    ids = {
+        OURS: workflow_id,
+        OURS_LOCAL_FIRST: workflow_id,
+        "temporal_sample": sample_id,
+    }.get(entry.engine)
     if ids is None:
         return cost
     found = defaultdict(list)

@@ -22,6 +22,7 @@ from cli.stack.postgres import OWNER, Postgres
 from cli.stack.processes import Child, Program, http_status
 from cli.stack.stack import LocalStack
 from cli.stack.state import State
+from ordersaga.config import ENV_PREFIX
 
 # The product's own server but for these: more sessions than one product has, and two-phase commit.
 SETTINGS: Final = {
@@ -133,13 +134,20 @@ class Stage:
         self.loads[engine] = load
         return load
 
-    async def start_second_worker(self) -> Child:
-        """Beside the stack's own, as a production has it."""
+    async def start_worker(self, name: str, **otherwise: str) -> Child:
+        """Of ours, beside the stack's own. `otherwise`: settings that differ from that one's."""
         first = self.stack._children["worker"].program
-        log = self.stack.logs / "worker-2.log"
-        child = Child(replace(first, name="worker-2", log=log), pids=self._pids, say=_say_nothing)
+        settings = {ENV_PREFIX + field.upper(): value for field, value in otherwise.items()}
+        program = replace(
+            first,
+            name=name,
+            log=self.stack.logs / f"{name}.log",
+            env={**first.env, **settings},
+        )
+        child = Child(program, pids=self._pids, say=_say_nothing)
         await child.start()
         self._exits.push_async_callback(child.stop)
+        self.parts[name] = child
         return child
 
     def pids(self, engine: str, parts: Sequence[str]) -> dict[str, int]:

@@ -293,8 +293,8 @@ ONE_PHASE: Final = (
     bug(
         "leave what was noted unwritten where an order is held at its decision",
         "adapters/postgres/decision.py",
-        "        await record(connection, order)\n        return Decision(\"held\"",
-        "        return Decision(\"held\"",
+        '        await record(connection, order)\n        return Decision("held"',
+        '        return Decision("held"',
         caught_by="tests/postgres/test_one_phase.py"
         "::test_a_held_order_keeps_its_parts_and_is_not_decided",
     ),

@@ -9,6 +9,7 @@ import pytest
 
 from adapters.postgres.pool import transaction
 from adapters.postgres.refunds import allocate
+from adapters.postgres.requests import Undelivered, find_undelivered, read_answer, refuse
 from adapters.postgres.shipping import store_shipped
 from ordersaga.errors import IllegalMove
 from ordersaga.keys import Step
@@ -275,3 +276,25 @@ async def test_an_order_that_its_buyer_has_completed_is_not_given_back(shelf: Me
     assert opened.refusal.code == "already_completed"
     assert (await shelf.own_site.reverse(order.id)).status == "completed"
     assert await everything_of(shelf, order) == before
+
+
+async def test_a_cancel_that_its_workflow_may_have_forgotten_is_delivered_until_it_is_over(
+    shelf: Merchant,
+) -> None:
+    """It is answered where it takes effect, in a task that can be lost after that."""
+    order = await sold(shelf)
+    await shelf.ask_to_cancel(order)
+    await shelf.give_back(order)
+    (undelivered,) = await undelivered_of(shelf, order)
+    assert undelivered.is_over
+    async with transaction(shelf.pool) as connection:
+        await refuse(connection, undelivered.request.id)
+    assert await undelivered_of(shelf, order) == []
+    async with shelf.pool.acquire() as connection:
+        assert await read_answer(connection, undelivered.request.id) == "accepted"
+
+
+async def undelivered_of(shelf: Merchant, order: NewOrder) -> list[Undelivered]:
+    async with shelf.pool.acquire() as connection:
+        found = await find_undelivered(connection, older_than_s=0, again_after_s=300, limit=1000)
+    return [each for each in found if each.order_id == order.id]

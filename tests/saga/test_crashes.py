@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from temporalio.client import Client, WorkflowExecutionStatus
 
 from cli.stack.stack import LocalStack
 from ordersaga import keys
 from tests.conftest import SHORT_PATIENCE
-from tests.saga.shop import Shop, card, payment
+from tests.saga.shop import Shop, card, payment, until_true
 
 DIES_WITHIN_S = 20
 STEPS = [
@@ -27,6 +28,13 @@ STEPS = [
 
 
 ANY_ORDER = "ord_" + "0" * keys.ULID_CHARS  # less than any
+
+
+async def new_voucher(shop: Shop) -> str:
+    """Good for one order."""
+    code = f"D-{shop.sku}"
+    await shop.post("/v1/vouchers", {"code": code, "amount": {"amount": 1000, "currency": "BRL"}})
+    return code
 
 
 @asynccontextmanager
@@ -90,8 +98,7 @@ async def test_a_worker_killed_at_any_step_costs_nobody_anything(
 async def test_killed_at_the_one_transaction_that_holds_and_decides_it_is_confirmed_once(
     stack: LocalStack, shop: Shop, when: str
 ) -> None:
-    code = f"D-{shop.sku}"
-    await shop.post("/v1/vouchers", {"code": code, "amount": {"amount": 1000, "currency": "BRL"}})
+    code = await new_voucher(shop)
     async with doomed_worker(stack, when, "decide_order"):
         order = await shop.order(payment("voucher", code), prefer="respond-async")
     order = await shop.until(order["id"], lambda o: o["status"] == "confirmed")
@@ -128,6 +135,28 @@ async def test_a_cancel_that_took_effect_and_was_forgotten_by_temporal_is_seen_t
         await stack.kill("temporal")
         await stack.start("temporal")
     order = await shop.until(order["id"], lambda o: o["status"] == "canceled")
+    await shop.assert_clean_slate(order)
+
+
+@pytest.mark.slow
+async def test_the_workflow_of_a_cancel_that_was_done_and_forgotten_ends(
+    stack: LocalStack, shop: Shop, temporal: Client
+) -> None:
+    """All of it took effect within the task that is lost: nothing would ever wake its workflow again."""
+    code = await new_voucher(shop)
+    async with doomed_worker(stack, "after", "reverse_own_site"):
+        order = await shop.order(payment("voucher", code), prefer="respond-async")
+        await shop.until(order["id"], lambda o: o["status"] == "confirmed")
+        await shop.cancel(order["id"], prefer="wait=0")
+        order = await shop.until(order["id"], lambda o: o["status"] == "canceled")
+        await stack.kill("temporal")
+        await stack.start("temporal")
+    workflow = temporal.get_workflow_handle(keys.workflow_id(order["id"]))
+
+    async def has_ended() -> bool:
+        return (await workflow.describe()).status == WorkflowExecutionStatus.COMPLETED
+
+    await until_true(has_ended)
     await shop.assert_clean_slate(order)
 
 

@@ -32,8 +32,10 @@ select r.id, r.order_id, r.kind, r.body, r.requested_by,
   from order_requests r join orders o on o.id = r.order_id
   left join refunds f on r.kind = 'attention' and f.id = substring(r.body ->> 'step' from '^refund:(.+)$')
  where (r.answer is null
-        -- It took effect, and then the task that took it was lost with it: nobody goes on giving back.
-        or r.kind = 'cancel' and r.delivered_at is null and o.status = 'compensating')
+        -- It took effect, and then the task that took it was lost with it: nobody goes on giving back, or
+        -- all is given back and the workflow waits for a parcel that never comes.
+        or r.kind = 'cancel' and r.delivered_at is null
+           and o.status in ('compensating', 'rejected', 'canceled', 'completed', 'returned'))
    and coalesce(r.delivered_at + make_interval(secs => :again_after_s),
                 r.requested_at + make_interval(secs => :older_than_s)) < now()
  order by coalesce(r.delivered_at, r.requested_at) limit :limit;
@@ -47,10 +49,11 @@ update order_requests
  where id = :id;
 
 -- name: refuse!
--- What it is about ended before anybody heard of it. That a buyer has received his order is so, heard or not.
+-- What it is about ended: nobody is left to hear of it. That a buyer has received his order is so, heard or not.
 update order_requests
-   set answer = case when kind = 'receipt' then 'accepted' else 'refused' end, answered_at = now()
- where id = :id and answer is null;
+   set delivered_at = coalesce(delivered_at, now()), answered_at = coalesce(answered_at, now()),
+       answer = coalesce(answer, case when kind = 'receipt' then 'accepted' else 'refused' end)
+ where id = :id;
 
 -- name: supersede_holds!
 -- A newer word on whether an order is held: who has not heard the older ones shall not hear them after it.
