@@ -32,9 +32,7 @@ LONGEST_RETRY_S: Final = 3600.0
 MOST_DUE: Final = 20  # parked orders a round
 LOOK_EVERY_S: Final = 5.0  # without being woken: for parked orders, and should a NOTIFY be lost
 PARKED_EVERY_S: Final = 1.0  # and no more often, however often it is woken
-FAN_OUT_GATHER_S: Final = (
-    0.25  # after a batch: what is stamped within it is written by one transaction
-)
+FAN_OUT_GATHER_S: Final = 0.25  # after a batch; what is stamped meanwhile is the next one
 
 log = structlog.get_logger(__name__)
 
