@@ -28,14 +28,15 @@ select answer from order_requests where id = :id;
 -- A workflow takes each once, however often it is delivered. A word for a refund is for the refund's own.
 select r.id, r.order_id, r.kind, r.body, r.requested_by,
        f.return_id, f.request_id as refund_request_id,
-       o.status in ('rejected', 'canceled', 'completed', 'returned') as is_final
+       e.is_final
   from order_requests r join orders o on o.id = r.order_id
+ cross join lateral (select o.status in ('rejected', 'canceled', 'completed', 'returned') as is_final) e
   left join refunds f on r.kind = 'attention' and f.id = substring(r.body ->> 'step' from '^refund:(.+)$')
  where (r.answer is null
         -- It took effect, and then the task that took it was lost with it: nobody goes on giving back, or
         -- all is given back and the workflow waits for a parcel that never comes.
         or r.kind = 'cancel' and r.delivered_at is null
-           and o.status in ('compensating', 'rejected', 'canceled', 'completed', 'returned'))
+           and (e.is_final or o.status = 'compensating'))
    and coalesce(r.delivered_at + make_interval(secs => :again_after_s),
                 r.requested_at + make_interval(secs => :older_than_s)) < now()
  order by coalesce(r.delivered_at, r.requested_at) limit :limit;
