@@ -76,6 +76,10 @@ class OrderWorkflows:
         self._client = client
         self._task_queue = settings.task_queue
 
+    def share(self, client: Client) -> None:
+        """From here on by this connection, a worker's: what is started begins in that worker, at once."""
+        self._client = client
+
     @property
     def namespace(self) -> str:
         return self._client.namespace
@@ -99,6 +103,7 @@ class OrderWorkflows:
                         search_attributes=_search_attributes(launch),
                         static_summary=summarise(launch),
                         static_details=describe(launch),
+                        request_eager_start=True,  # only heard where a worker shares the connection
                         task_timeout=timedelta(seconds=TASK_TIMEOUT_S),
                         rpc_timeout=timedelta(seconds=RPC_TIMEOUT_S),
                     )
@@ -267,6 +272,11 @@ class OrderWorkflows:
                 )
         except (RPCError, RuntimeError, TimeoutError):
             return False
+
+
+async def reach(settings: Settings) -> OrderWorkflows:
+    """By a connection that is made when it is first used: Temporal may be away."""
+    return OrderWorkflows(await connect(settings.payload_keys), settings)
 
 
 def _reuse(*, again: bool) -> WorkflowIDReusePolicy:

@@ -70,13 +70,16 @@ Money is integer minor units of an ISO 4217 currency; times are RFC 3339 in UTC.
 of RFC 9457 with a stable `code`."""
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """An application that connects when it starts and disconnects when it stops."""
+def create_app(settings: Settings, workflows: OrderWorkflows | None = None) -> FastAPI:
+    """An application that connects when it starts and disconnects when it stops.
+
+    `workflows`: by whose connection it reaches them; its own, where none is given.
+    """
     app = FastAPIOffline(
         title="ordersaga",
         version="1",
         description=DESCRIPTION,
-        lifespan=_lifespan(settings),
+        lifespan=_lifespan(settings, workflows),
         redirect_slashes=False,
         redoc_url=None,
     )
@@ -110,11 +113,11 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _lifespan(
-    settings: Settings,
+    settings: Settings, workflows: OrderWorkflows | None
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(settings) as services:
+        async with open_services(settings, workflows) as services:
             app.state.services = services
             yield
 
@@ -122,7 +125,9 @@ def _lifespan(
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
+async def open_services(
+    settings: Settings, workflows: OrderWorkflows | None
+) -> AsyncIterator[Services]:
     """Connections of one process. Temporal may be away; PostgreSQL may not."""
     pool = await connect_pool(
         settings.database_url,
@@ -143,7 +148,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             settings=settings,
             pool=pool,
             changes=changes,
-            workflows=OrderWorkflows(await temporal.connect(settings.payload_keys), settings),
+            workflows=workflows or await temporal.reach(settings),
             known_keys=known_keys,
             requests=request_limits,
             refusals=RefusalLimits(settings),

@@ -94,9 +94,9 @@ async def _measure(home: Path) -> Costs:
     async with LocalStack(data_dir=home / "data", port=0, keep_data=False, parts=PARTS) as stack:
         async with open_shop_window(stack.ready) as window:
             costs = {kind: await _least(window, kind) for kind in KINDS}
-        async with open_shop_window(stack.ready, remote_lane="local_first") as window:
-            local = {f"{kind}_local_first": await _least(window, kind) for kind in REMOTE_KINDS}
-    return costs | local
+        async with open_shop_window(stack.ready, remote_lane="queued") as window:
+            queued = {f"{kind}_queued": await _least(window, kind) for kind in REMOTE_KINDS}
+    return costs | queued
 
 
 async def _least(window: ShopWindow, kind: str) -> Counts:

@@ -158,7 +158,7 @@ KINDS: Final[Mapping[str, Callable[[ShopWindow], Awaitable[Counts]]]] = {
 
 @asynccontextmanager
 async def open_shop_window(
-    ready: Ready, *, remote_lane: RemoteLane = "queued"
+    ready: Ready, *, remote_lane: RemoteLane = "local_first"
 ) -> AsyncIterator[ShopWindow]:
     """Its sweeps and its relay are not started; another worker on the same Temporal has no part in it."""
     os.environ["TEMPORAL_ADDRESS"] = ready.temporal

@@ -41,7 +41,7 @@ def command(
     """Start everything on this machine, and keep it running until Ctrl-C.
 
     PostgreSQL, Temporal with its UI, sandbox payment provider and carrier,
-    worker, API. Nothing is downloaded, nothing listens beyond this machine;
+    API and worker in one process. Nothing is downloaded, nothing listens beyond this machine;
     the data stays for the next time.
     """
     from cli.stack import StackError
@@ -57,13 +57,13 @@ def command(
 async def _run(
     *, data_dir: Path, port: int | None, ready_file: Path | None, screen: Screen
 ) -> None:
-    from cli.stack import LocalStack
+    from cli.stack import ALL_IN_ONE, LocalStack
 
     _cancel_on_signals(screen)
     with contextlib.suppress(asyncio.CancelledError):
         screen.starting()
         async with LocalStack(
-            data_dir=data_dir, port=port, ready_file=ready_file, say=screen.say
+            data_dir=data_dir, port=port, parts=ALL_IN_ONE, ready_file=ready_file, say=screen.say
         ) as stack:
             screen.show(stack.ready, wished_port=port, ended_stale=stack.ended_stale)
             await asyncio.Event().wait()

@@ -203,9 +203,9 @@ class Settings(BaseModel):
 
     database_pool_size: int = Field(default=10, ge=1, description="connections a process")
     remote_lane: RemoteLane = Field(
-        default="queued",
-        description="how providers and carriers are asked before the decision: by the task queue; "
-        "or local_first, within the workflow's own task for 2 s: less of the engine's CPU, more of ours",
+        default="local_first",
+        description="how providers and carriers are asked before the decision: within the workflow's own "
+        "task for 2 s, then by the task queue; or queued, by the task queue alone: more of the engine's CPU",
     )
     outage_patience_s: int = Field(
         default=60,

@@ -213,7 +213,8 @@ Verdict = Literal[
 class Decision:
     """The order's one decision row, whoever wrote it; and where the order stands by it.
 
-    `votes`: of what was held in the same transaction.
+    `votes`: of what was held in the same transaction. `began`: of an undo, the steps that others may have
+    been asked for, whichever task of the workflow did; no other ever will be.
     """
 
     verdict: Verdict
@@ -221,6 +222,7 @@ class Decision:
     standing: Standing
     held_until: datetime | None = None
     votes: tuple[Vote, ...] = ()
+    began: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ class OwnSite(Protocol):
         A held order is not confirmed: `held`, and nothing is written; once its hold has expired, undone.
 
         `confirm` takes all that our site holds; `undo` (`objection` says why, or a stored cancel does)
-        gives it back, and ends the order where `nothing_else` has to be undone.
+        gives it back, and ends the order where `nothing_else` has to be undone, and no fence says otherwise.
         A confirm that lacks somebody's yes becomes an undo (`not_held`).
         """
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from cli.stack.stack import LocalStack
+from cli.stack.stack import ALL_PARTS, LocalStack
 
 SHORT_PATIENCE = {
     "outage_patience_s": 15,  # longer than a killed worker's heartbeat time-out and three failures
@@ -44,13 +45,26 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
     return _ByRoom(config, log)
 
 
-@pytest.fixture(scope="session")
-async def stack() -> AsyncIterator[LocalStack]:
-    """Everything that `ordersaga up` starts, on free ports, its data removed at the end."""
+@asynccontextmanager
+async def own_stack(
+    *, parts: Collection[str] = ALL_PARTS, **settings: object
+) -> AsyncIterator[LocalStack]:
+    """On free ports, its data removed at the end. `settings`: besides the short patience."""
     home = Path(tempfile.mkdtemp(prefix="ordersaga-"))
     await asyncio.to_thread(home.chmod, 0o711)  # where we are root, PostgreSQL runs as another user
     async with LocalStack(
-        data_dir=home / "data", port=0, keep_data=False, settings=SHORT_PATIENCE
+        data_dir=home / "data",
+        port=0,
+        keep_data=False,
+        settings={**SHORT_PATIENCE, **settings},
+        parts=parts,
     ) as running:
         yield running
     await asyncio.to_thread(shutil.rmtree, home)
+
+
+@pytest.fixture(scope="session")
+async def stack() -> AsyncIterator[LocalStack]:
+    """Everything of the product, API and worker apart."""
+    async with own_stack() as running:
+        yield running

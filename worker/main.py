@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 from prometheus_client import start_http_server
@@ -44,6 +44,9 @@ RECONNECT_S: Final = 1.0
 GRACEFUL_STOP_S: Final = 10  # longer than a provider takes, shorter than a deployment waits
 CACHED_WORKFLOWS: Final = 2000  # waiting orders kept in memory; one more is replayed when it wakes
 STICKY_PATIENCE_S: Final = 5  # how long a killed worker's orders wait for it
+# A task has one until its answer is written back, and so has each poller that waits. With more, tasks of a
+# crowd begin that nobody works off in time; with fewer, orders wait in the queue that could begin at once.
+WORKFLOW_SLOTS: Final = 150
 # With 50 clients, by card, some orders more a second than with 3, 5 or 10 of each.
 WORKFLOW_POLLERS: Final = 20
 ACTIVITY_POLLERS: Final = 20
@@ -53,6 +56,8 @@ LOCAL_SLOTS: Final = {"queued": 1, "local_first": 4}
 ACTIVITY_SLOTS: Final = 100  # they wait for providers, so far more than cores
 
 log = structlog.get_logger()
+
+There = TypeVar("There")
 
 
 @asynccontextmanager
@@ -118,6 +123,7 @@ def build_worker(
         activities=activities,
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_cached_workflows=CACHED_WORKFLOWS,
+        max_concurrent_workflow_tasks=WORKFLOW_SLOTS,
         max_concurrent_activities=ACTIVITY_SLOTS,
         max_concurrent_local_activities=settings.database_pool_size
         * LOCAL_SLOTS[settings.remote_lane],
@@ -157,15 +163,48 @@ async def work_until(stop: asyncio.Event, beside: Sequence[asyncio.Task[None]]) 
         )
 
 
-async def run_worker(settings: Settings, interceptors: Sequence[Interceptor] = ()) -> None:
-    """Works until SIGTERM or SIGINT, then ends what is under way and stops."""
+async def _unless(stop: asyncio.Event, waiting: Coroutine[Any, Any, There]) -> There | None:
+    """What is waited for; None: told to stop before."""
+    task, told = asyncio.create_task(waiting), asyncio.create_task(stop.wait())
+    await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if task.done():
+        return task.result()
+    task.cancel()
+    await asyncio.wait({task})
+    return None
+
+
+def stop_when_told() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT, to this process."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
-    pool = await _connect_when_it_is_there(settings)
+    return stop
+
+
+async def run_worker(settings: Settings, interceptors: Sequence[Interceptor] = ()) -> None:
+    """Works until SIGTERM or SIGINT, then ends what is under way and stops."""
+    await work(settings, stop_when_told(), interceptors)
+
+
+async def work(
+    settings: Settings,
+    stop: asyncio.Event,
+    interceptors: Sequence[Interceptor] = (),
+    *,
+    share: Callable[[Client], None] = lambda _: None,
+) -> None:
+    """Works until `stop`. `share`: told of the connection to Temporal, once it is there."""
+    pool = await _unless(stop, _connect_when_it_is_there(settings))
+    if pool is None:
+        return
     try:
-        client = await connect(settings.payload_keys, lazy=False)
+        client = await _unless(stop, connect(settings.payload_keys, lazy=False))
+        if client is None:
+            return
+        share(client)
         sweep = Sweep(pool, OrderWorkflows(client, settings), settings)
         async with (
             activities_of(settings, pool) as activities,

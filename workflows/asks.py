@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -102,12 +102,19 @@ class Asks:
             ParcelActivities.cancel_parcel, replace(self._parcel_step, in_undo=True), CANCEL
         )
 
-    def owe_what_was_begun_before(self, payments: Iterable[PaymentPlan]) -> None:
-        """By a workflow that is lost: whatever it asked of others is undone with what this one asks."""
+    def owe_undos(
+        self, payments: Iterable[PaymentPlan], *, of: Collection[str] | None = None
+    ) -> None:
+        """What a workflow or a task that is lost may have asked of others is undone with what this one asks.
+
+        `of`: these steps; None: any may have been begun.
+        """
         for payment in payments:
-            self._saga.owe_undo(payment.step, partial(self._undo_payment, payment))
-        if not self._order.parcel.is_ours:
-            self._saga.owe_undo(self._order.parcel.step, self._undo_parcel)
+            if of is None or payment.step in of:
+                self._saga.owe_undo(payment.step, partial(self._undo_payment, payment))
+        parcel = self._order.parcel
+        if not parcel.is_ours and (of is None or parcel.step in of):
+            self._saga.owe_undo(parcel.step, self._undo_parcel)
 
     # --- After confirm: done however long it takes ----------------------------------------------------
 

@@ -120,7 +120,7 @@ class OrderWorkflow(InAttention):
 
     async def _resume(self) -> None:
         """A workflow before this one is lost, with what it began and what it heard."""
-        self._asks.owe_what_was_begun_before(self._remote_payments)
+        self._asks.owe_undos(self._remote_payments)
         seen = await here(
             OwnSiteActivities.resume_order, self._order.order_id, "where the one before it was lost"
         )
@@ -243,16 +243,14 @@ class OrderWorkflow(InAttention):
 
     async def _decide(self, objection: Refusal | None) -> Decision:
         """The pivot: one row, written by whoever comes first. What it says is what is done."""
-        if self._order.remote_lane == "local_first":
-            # What is asked within a task is forgotten with it, when its worker dies; a cancel that is
-            # heard by the next one finds nothing begun, and all of it has to be undone.
-            self._asks.owe_what_was_begun_before(self._remote_payments)
         holding = self._order.own_steps(self._payments) if self._order.is_one_phase else ()
         while True:
             self._display.tell(words.DECIDES)
             ask = Decide(self._order.order_id, objection, not self._saga.began, holding)
             decision = await here(OwnSiteActivities.decide_order, ask, words.decides(ask))
             if decision.verdict != "held":
+                # What is asked within a task is forgotten with it when its worker dies, but not by the fence.
+                self._asks.owe_undos(self._remote_payments, of=decision.began)
                 return decision
             self._hold_on.until = decision.held_until  # by somebody whose word is on its way
             objection = await self._hold_on.over(decision.standing)

@@ -51,15 +51,18 @@ async def decide(
         return await read_decision(connection, await record(connection, order))
     if objection is None:
         return Decision("confirm", None, standing_of(await _confirm(connection, ledger, order)))
+    began = await _begun_elsewhere(connection, order)
+    nothing_else = nothing_else and not began
     order = await _undo(connection, ledger, order, objection, nothing_else=nothing_else)
-    return Decision("undo", objection, standing_of(order))
+    return Decision("undo", objection, standing_of(order), began=began)
 
 
 async def read_decision(connection: Connection, order: LockedOrder) -> Decision:
     """The row that is there, whoever wrote it."""
     row = await _sql.read_decision(connection, order_id=order.id)
     failure = Refusal(**row["failure"]) if row["failure"] else None
-    return Decision(row["decision"], failure, standing_of(order))
+    began = () if failure is None else await _begun_elsewhere(connection, order)
+    return Decision(row["decision"], failure, standing_of(order), began=began)
 
 
 async def end_undone(
@@ -152,6 +155,15 @@ async def _write(connection: Connection, order: LockedOrder, objection: Refusal 
         failure=None if objection is None else asdict(objection),
     )
     return written is not None
+
+
+async def _begun_elsewhere(connection: Connection, order: LockedOrder) -> tuple[str, ...]:
+    """The steps that others may have been asked for."""
+    own_ids = {p.id for p in ledger_payments(order)}
+    steps = [keys.payment_step(p.id) for p in order.state.payments if p.id not in own_ids]
+    if order.shipment["carrier"] != MERCHANT:
+        steps.append(keys.parcel_step(str(order.shipment["id"])))
+    return await fence.begun(connection, order.id, steps) if steps else ()
 
 
 async def _confirm(connection: Connection, ledger: Ledger, order: LockedOrder) -> LockedOrder:

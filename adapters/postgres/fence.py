@@ -80,6 +80,13 @@ async def begin_holds(
     return Holds(fresh, await _read_votes(connection, order_id, others, generation))
 
 
+async def begun(connection: Connection, order_id: str, steps: Sequence[str]) -> tuple[str, ...]:
+    """Which of these passed their fence, in whatever generation: somebody else may have been asked."""
+    rows = _sql.begun_steps(connection, order_id=order_id, steps=list(steps))
+    found = {row["step"] async for row in rows}
+    return tuple(step for step in steps if step in found)
+
+
 def is_barred(step: str, status: str) -> bool:
     """Whether the status of a step's order, or of its return, alone says that it is too late to begin it."""
     kind, _, what = step.partition(":")

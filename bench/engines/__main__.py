@@ -15,7 +15,6 @@ from rich.console import Console
 from bench.engines.doubt import kill_coordinator, kill_worker
 from bench.engines.figures import figures_of
 from bench.engines.picture import draw
-from bench.engines.registry import OURS
 from bench.engines.report import as_json, print_report
 from bench.engines.rounds import Plan, measure
 from bench.engines.starting import choose, everything_for
@@ -69,7 +68,7 @@ async def _run(home: Path, plan: Plan, keys: list[str], observed_s: float | None
             raise
         present = {entry.key for entry in entries}
         kills = (
-            (OURS, "undisturbed", kill_worker),
+            ("ordersaga apart", "undisturbed", kill_worker),
             ("two-phase commit", "in_doubt", kill_coordinator),
         )
         for key, name, kill in kills:

@@ -14,6 +14,8 @@ import psutil
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
+from bench.counting import billable_actions
+
 # One line a statement that PostgreSQL was sent, also BEGIN and COMMIT; a prepared one says `execute`.
 _STATEMENT: Final = re.compile(r"\S+@(\S+) LOG:  (?:statement|execute \S+): ")
 
@@ -72,42 +74,17 @@ class StatementCount:
 
 @dataclass(frozen=True)
 class History:
-    """Of one workflow. `actions`: billable ones of Temporal Cloud."""
+    """Of one workflow. `actions`: billable ones."""
 
     events: int
     workflow_tasks: int
     actions: int
 
 
-# https://docs.temporal.io/cloud/actions: what is billed once each. Local activities: once a workflow task,
-# however many it ran. (Also billed, and not here: signals and updates, heartbeats that are sent.)
-_BILLED: Final = frozenset(
-    {
-        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
-        EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
-        EventType.EVENT_TYPE_TIMER_STARTED,
-        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
-        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
-        EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
-    }
-)
-LOCAL_ACTIVITY: Final = "core_local_activity"  # the marker's name, in every SDK on the same core
-
-
 async def read_history(client: Client, workflow_id: str) -> History:
     """As it stands: of an order of ordersaga, until it waits for its parcel."""
     history = await client.get_workflow_handle(workflow_id).fetch_history()
-    actions, batches = 0, set()
-    for event in history.events:
-        if event.event_type in _BILLED:
-            actions += 1
-        elif event.event_type == EventType.EVENT_TYPE_MARKER_RECORDED:
-            marker = event.marker_recorded_event_attributes
-            if marker.marker_name == LOCAL_ACTIVITY:
-                batches.add(marker.workflow_task_completed_event_id)
-            else:
-                actions += 1
     tasks = sum(
         event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED for event in history.events
     )
-    return History(len(history.events), tasks, actions + len(batches))
+    return History(len(history.events), tasks, billable_actions(history.events))

@@ -16,6 +16,7 @@ from typing import Final
 import asyncpg
 
 from bench.engines.load import Burst
+from bench.engines.registry import OURS_APART
 from bench.engines.stage import Stage, database
 from bench.engines.two_phase import DATABASES, STOCK
 
@@ -104,7 +105,7 @@ async def kill_worker(
     await stage.start_worker("second worker")
     burst = replace(HOT, seconds=OURS_BEFORE_S + observed_s)
     began_s = time.perf_counter()
-    under_way = asyncio.create_task(stage.loads["ordersaga"].run(burst))
+    under_way = asyncio.create_task(stage.loads[OURS_APART].run(burst))
     await asyncio.sleep(OURS_BEFORE_S)
     killed_s = time.perf_counter()
     await stage.stack.kill("worker")

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Final
+from typing import Final, TextIO
 
 import uvloop
 
@@ -27,7 +28,8 @@ class Burst:
     """So many clients, one order after the other, for `seconds`, or longer until `orders` have ended,
     but not longer than `most_s`.
 
-    `ramp_s`: at the beginning nothing is counted: caches fill, clients fall out of step.
+    `ramp_s`: for so long at the beginning nothing is counted, and not before each client has had an order:
+    caches fill, clients fall out of step. 0: everything counts.
     `is_hot`: all clients want the same SKU.
     """
 
@@ -60,9 +62,12 @@ class Taken:
 async def run_burst(caller: Caller, burst: Burst) -> Taken:
     """Orders that are under way at the end are waited for, and not counted."""
     taken = Taken()
-    began_s = time.perf_counter() + burst.ramp_s
+    ramp_ends_s = time.perf_counter() + burst.ramp_s
+    began_s = None if burst.ramp_s else ramp_ends_s
+    waiting = set(range(burst.clients))  # for their first order
 
     async def client(own: int) -> None:
+        nonlocal began_s
         while not taken.window_s:
             order = new_order(own, burst.mix, is_hot=burst.is_hot)
             placed_s = time.perf_counter()
@@ -70,7 +75,10 @@ async def run_burst(caller: Caller, burst: Burst) -> Taken:
             ended_s = time.perf_counter()
             taken.placed += 1
             taken.order_ids.append(order.id)
-            if not taken.window_s and ended_s >= began_s:
+            waiting.discard(own)
+            if began_s is None:
+                began_s = ended_s if ended_s >= ramp_ends_s and not waiting else None
+            elif not taken.window_s:
                 taken.spans.append((placed_s, ended_s))
                 passed_s = ended_s - began_s
                 is_enough = passed_s >= burst.seconds and len(taken.spans) >= burst.orders
@@ -82,18 +90,25 @@ async def run_burst(caller: Caller, burst: Burst) -> Taken:
     return taken
 
 
-async def serve(engine: str, where: Where) -> None:
+async def serve(engine: str, where: Where, answers: TextIO) -> None:
     loop = asyncio.get_running_loop()
     async with (
         participants_of(where) as participants,
         engine_module(engine).calling(where, participants) as caller,
     ):
         await participants.fill_shelves(MOST_CLIENTS)
-        print("ready", flush=True)
+        print("ready", file=answers, flush=True)
         while line := await loop.run_in_executor(None, sys.stdin.readline):
             taken = await run_burst(caller, Burst(**json.loads(line)))
-            print(json.dumps(asdict(taken)), flush=True)
+            print(json.dumps(asdict(taken)), file=answers, flush=True)
+
+
+def _standard_output_alone() -> TextIO:
+    """For what we answer: what an engine says there goes to the log with all else."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return answers
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(sys.argv[1], Where.from_env()))
+    uvloop.run(serve(sys.argv[1], Where.from_env(), _standard_output_alone()))

@@ -11,7 +11,8 @@ from bench.engines.flow import MIXES, Mix, Shape
 
 POSTGRES: Final = "PostgreSQL (fsync on, synchronous_commit on)"
 OURS: Final = "ordersaga"
-OURS_LOCAL_FIRST: Final = "ordersaga_local_first"
+OURS_APART: Final = "ordersaga_apart"
+OURS_QUEUED: Final = "ordersaga_queued"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,15 +54,23 @@ ENTRIES: Final = (
         title="(b) ordersaga",
         shape="merged",
         durability=_TEMPORAL,
+        parts=("temporal",),
+    ),
+    Entry(
+        key="ordersaga apart",
+        engine=OURS_APART,
+        title="(b) ordersaga, API and worker apart",
+        shape="merged",
+        durability=_TEMPORAL,
         parts=("temporal", "worker"),
     ),
     Entry(
-        key="ordersaga local first",
-        engine=OURS_LOCAL_FIRST,
-        title="(b) ordersaga, local first",
+        key="ordersaga queued",
+        engine=OURS_QUEUED,
+        title="(b) ordersaga, others asked by the queue",
         shape="merged",
         durability=_TEMPORAL,
-        parts=("temporal", "worker local first"),
+        parts=("temporal",),
         mixes=("card",),
     ),
     Entry(

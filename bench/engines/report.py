@@ -18,8 +18,9 @@ from bench.engines.registry import ENTRIES
 from bench.engines.rounds import Measured, Plan
 
 UNFAIR: Final = (
-    "One machine has everything, the callers too: an engine that is a library of its caller (none, DBOS, "
-    "two-phase commit) saves the hops that the others have, and would have them once it runs elsewhere.",
+    "One machine has everything, the callers too: an engine that works in its caller's process (none, "
+    "ordersaga's first row, DBOS, two-phase commit) saves the hops that the others have, and would have them "
+    "once it runs elsewhere.",
     "One process each has the participants, and Python uses one core of it. DBOS could have more than one.",
     "Every engine runs ordersaga's own SQL, fence and history included: heavier than what a sample has, so "
     "the engines' own costs weigh less than in a bench with empty steps. Ours merges what shares a database; "

@@ -15,7 +15,7 @@ from bench.engines import two_phase
 from bench.engines.costs import StatementCount, cpu_of, read_history
 from bench.engines.flow import MIXES, Mix
 from bench.engines.load import Burst, Taken
-from bench.engines.registry import OURS, OURS_LOCAL_FIRST, Entry
+from bench.engines.registry import OURS, OURS_APART, OURS_QUEUED, Entry
 from bench.engines.stage import Stage, database
 from bench.engines.temporal_sample import workflow_id as sample_id
 from ordersaga.keys import workflow_id
@@ -35,8 +35,8 @@ class Plan:
     clients: int = 50
     ramp_s: float = 1.0
     seconds: float = 4.0
-    least: int = 60
-    most_s: float = 12.0
+    least: int = 100
+    most_s: float = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +163,8 @@ async def _counted(
     cost = Cost(key=entry.key, mix=mix, statements=round(statements, 1))
     ids = {
         OURS: workflow_id,
-        OURS_LOCAL_FIRST: workflow_id,
+        OURS_APART: workflow_id,
+        OURS_QUEUED: workflow_id,
         "temporal_sample": sample_id,
     }.get(entry.engine)
     if ids is None:

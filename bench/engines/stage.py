@@ -15,6 +15,7 @@ from typing import Final
 import asyncpg
 
 from bench.engines.load import Burst, Taken
+from bench.engines.registry import OURS_APART
 from bench.engines.where import Where
 from cli.stack.pids import PidFile
 from cli.stack.ports import HOST, _any_free
@@ -22,7 +23,6 @@ from cli.stack.postgres import OWNER, Postgres
 from cli.stack.processes import Child, Program, http_status
 from cli.stack.stack import LocalStack
 from cli.stack.state import State
-from ordersaga.config import ENV_PREFIX
 
 # The product's own server but for these: more sessions than one product has, and two-phase commit.
 SETTINGS: Final = {
@@ -134,16 +134,10 @@ class Stage:
         self.loads[engine] = load
         return load
 
-    async def start_worker(self, name: str, **otherwise: str) -> Child:
-        """Of ours, beside the stack's own. `otherwise`: settings that differ from that one's."""
+    async def start_worker(self, name: str) -> Child:
+        """Of ours, beside the stack's own."""
         first = self.stack._children["worker"].program
-        settings = {ENV_PREFIX + field.upper(): value for field, value in otherwise.items()}
-        program = replace(
-            first,
-            name=name,
-            log=self.stack.logs / f"{name}.log",
-            env={**first.env, **settings},
-        )
+        program = replace(first, name=name, log=self.stack.logs / f"{name}.log")
         child = Child(program, pids=self._pids, say=_say_nothing)
         await child.start()
         self._exits.push_async_callback(child.stop)
@@ -170,7 +164,7 @@ def _say_nothing(_: str) -> None:
 
 def database(engine: str) -> str:
     """ordersaga's worker sweeps its database for orders nobody drives: each engine has its own."""
-    return TEMPLATE if engine == "ordersaga" else f"bench_{engine}"
+    return TEMPLATE if engine == OURS_APART else f"bench_{engine}"
 
 
 @asynccontextmanager

@@ -8,15 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bench.engines import two_phase
-from bench.engines.ordersaga_local_first import SETTINGS as LOCAL_FIRST
-from bench.engines.registry import (
-    ENTRIES,
-    OURS,
-    OURS_LOCAL_FIRST,
-    Entry,
-    engines_of,
-    is_installed,
-)
+from bench.engines.registry import ENTRIES, OURS_APART, Entry, engines_of, is_installed
 from bench.engines.stage import Part, Stage, module_part, stage_for
 
 RESTATE_PORTS = ("restate_ingress", "restate_admin", "restate_node", "restate_service")
@@ -49,13 +41,8 @@ async def everything_for(home: Path, entries: Sequence[Entry]) -> AsyncIterator[
     if "two_phase" in engines:
         databases += two_phase.DATABASES
     async with stage_for(home, databases, ports=RESTATE_PORTS) as stage:
-        if OURS in engines or OURS_LOCAL_FIRST in engines:  # the one worker starts like the other
+        if OURS_APART in engines:
             await stage.stack.start("worker")
-        if OURS_LOCAL_FIRST in engines:
-            where = stage.where_of(OURS_LOCAL_FIRST)
-            await stage.start_worker(
-                "worker local first", database_url=where.database, **LOCAL_FIRST
-            )
         if "temporal_sample" in engines:
             part = module_part(
                 "sample worker", "bench.engines.temporal_sample", says="worker ready"

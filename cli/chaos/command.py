@@ -31,6 +31,7 @@ class _Options:
     seed: int
     concurrency: int
     data_dir: Path | None
+    in_one: bool
 
 
 def chaos(
@@ -45,6 +46,10 @@ def chaos(
     concurrency: Annotated[
         int, typer.Option(help="Orders with the API at once.", min=1, max=1000)
     ] = 50,
+    in_one: Annotated[
+        bool,
+        typer.Option("--in-one", help="API and worker in one process, as `ordersaga up` has them."),
+    ] = False,
     data_dir: Annotated[
         Path | None,
         typer.Option(
@@ -78,7 +83,7 @@ def chaos(
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True, stderr=as_json)
-    options = _Options(orders, seed, concurrency, data_dir)
+    options = _Options(orders, seed, concurrency, data_dir, in_one)
     try:
         report = asyncio.run(_until_interrupted(options, console))
     except asyncio.CancelledError:
@@ -118,7 +123,7 @@ async def _chaos(options: _Options, console: Console) -> ChaosReport:
 async def _on_a_stack(options: _Options, data_dir: Path, console: Console) -> ChaosReport:
     from cli.chaos.listening import Listeners
     from cli.chaos.run import PATIENCE, Chaos
-    from cli.stack import LocalStack, StackError
+    from cli.stack import ALL_IN_ONE, ALL_PARTS, LocalStack, StackError
     from ordersaga.errors import Unavailable
 
     def say(message: str) -> None:
@@ -129,7 +134,10 @@ async def _on_a_stack(options: _Options, data_dir: Path, console: Console) -> Ch
     settings = {**PATIENCE, **listeners.settings}
     say(f"seed {options.seed}: starting PostgreSQL, Temporal, the sandbox, worker and API")
     try:
-        async with LocalStack(data_dir=data_dir, port=0, settings=settings, say=say) as stack:
+        parts = ALL_IN_ONE if options.in_one else ALL_PARTS
+        async with LocalStack(
+            data_dir=data_dir, port=0, settings=settings, parts=parts, say=say
+        ) as stack:
             say(f"starting those who listen: {', '.join(listeners.parts)}")
             if not listeners.has_broker:
                 say("rabbitmq-server is not on this machine: nobody listens to a queue")
@@ -141,6 +149,7 @@ async def _on_a_stack(options: _Options, data_dir: Path, console: Console) -> Ch
                     orders=options.orders,
                     concurrency=options.concurrency,
                     run=run,
+                    in_one=options.in_one,
                     say=say,
                 ).run()
     except* (StackError, Unavailable) as errors:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from cli.audit import AuditReport, show
 from cli.chaos.hearing import Heard, Told
-from cli.chaos.schedule import BROKER, MAILBOX, PARTS
+from cli.chaos.schedule import BROKER, MAILBOX
 from cli.endings import FAILED
 from cli.traffic.tally import Tally, percentile
 
@@ -68,7 +68,7 @@ class ChaosReport:
         return {
             "seed": self.seed,
             "orders": self.orders,
-            "kills": {part: self.kills.get(part, 0) for part in PARTS},
+            "kills": dict(self.kills),
             "requests": self.requests,
             "sent_twice": self.sent_twice,
             "answers_lost": self.answers_lost,
@@ -151,8 +151,8 @@ def show_report(report: ChaosReport, console: Console) -> None:
     console.print(f"{how_much} was heard {report.heard.waited_s:.0f} s after all was quiet")
     for sink, count in report.heard.untold.items():
         console.print(f"[bold red]not told[/] {escape(sink)}: {count}")
-    kills = ", ".join(f"{part} {report.kills.get(part, 0)}" for part in PARTS)
-    console.print(f"killed with SIGKILL: {kills}; the relay lives in the worker, and dies with it")
+    kills = ", ".join(f"{part} {count}" for part, count in report.kills.items())
+    console.print(f"killed with SIGKILL: {kills}; the relay dies with its worker")
     if not report.kills.get(BROKER):
         console.print("no broker: rabbitmq-server is not on this machine")
     console.print(

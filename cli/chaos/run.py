@@ -27,7 +27,7 @@ from cli.chaos.quiet import (
     wait_until_quiet,
 )
 from cli.chaos.report import ChaosReport
-from cli.chaos.schedule import LISTENERS, Strike, draw_schedule
+from cli.chaos.schedule import IN_ONE, LISTENERS, PARTS, Strike, draw_schedule
 from cli.chaos.strikes import Striker
 from cli.chaos.verdict import CANCEL, ORDER, judge_endings, judge_heard, judge_requests
 from cli.chaos.visits import PAYER_PATIENCE_S, Visit, Visits
@@ -60,7 +60,9 @@ MEND_TIMEOUT_S: Final = 10.0  # nobody kills the sandbox any more by then
 
 
 class Chaos:
-    """`say`: told how it goes. `concurrency`: orders with the API at once."""
+    """`say`: told how it goes. `concurrency`: orders with the API at once. `in_one`: the stack has API and
+    worker in one process.
+    """
 
     def __init__(
         self,
@@ -71,19 +73,22 @@ class Chaos:
         orders: int,
         concurrency: int,
         run: str,
+        in_one: bool,
         say: Callable[[str], None],
     ) -> None:
         self._stack = stack
         self._listeners = listeners
         absent = set(LISTENERS) - set(listeners.parts)
-        self._schedule = draw_schedule(seed=seed, orders=orders).without(absent)
+        schedule = draw_schedule(seed=seed, orders=orders).without(absent)
+        self._schedule = schedule.in_one() if in_one else schedule
         self._visits = Visits(seed, orders, self._schedule.ends_at_s)
         self._concurrency = concurrency
         self._run = run
         self._say = say
         self._coming = asyncio.Condition()
         self._come = 0  # orders whose turn has come
-        self._striker = Striker(stack, listeners, say=say)
+        parts = dict.fromkeys(IN_ONE.get(part, part) if in_one else part for part in PARTS)
+        self._striker = Striker(stack, listeners, parts=parts, say=say)
 
     async def run(self) -> ChaosReport:
         """Raises `Unavailable` or `StackError`, perhaps in a group, where it cannot be finished."""

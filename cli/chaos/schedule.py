@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 # Those who hear of orders: an endpoint for webhooks, a mail server, RabbitMQ with somebody's queue, a
@@ -19,6 +19,7 @@ LISTENERS: Final = (RECEIVER, MAILBOX, BROKER, CONSUMER, FOLLOWER)
 # Each as often as the others. All that an order needs and all that hear of it; no part's death may cost
 # anybody anything. The relay lives in the worker, and dies with it.
 PARTS: Final = ("worker", "temporal", "postgres", "api", "provider", "carrier", *LISTENERS)
+IN_ONE: Final = {"worker": "server", "api": "server"}  # where both are one process
 
 ORDERS_PER_KILL: Final = 12  # so that each kill finds some on their way, at five orders a second
 PAUSE_S: Final = (1.0, 3.5)  # between two kills: shorter than most parts take to be of use again
@@ -45,6 +46,11 @@ class Schedule:
         """The same for all parts but these, which are not there."""
         kept = tuple(strike for strike in self.strikes if strike.part not in parts)
         return Schedule(kept, self.ends_at_s)
+
+    def in_one(self) -> Schedule:
+        """The same where API and worker are one process, which dies as often as both."""
+        struck = (replace(each, part=IN_ONE.get(each.part, each.part)) for each in self.strikes)
+        return Schedule(tuple(struck), self.ends_at_s)
 
 
 def draw_schedule(*, seed: int, orders: int) -> Schedule:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import UTC, datetime
 from typing import Final
 
 from cli.chaos.listening import Listeners
-from cli.chaos.schedule import LISTENERS, PARTS, Strike
+from cli.chaos.schedule import LISTENERS, Strike
 from cli.stack import LocalStack, StackError
 
 RETURN_PATIENCE_S: Final = 90.0  # the API is back only when PostgreSQL and Temporal are
@@ -21,13 +21,18 @@ class Striker:
     """`kills`: by part. `last_kill_at`: by the wall clock, as PostgreSQL's is."""
 
     def __init__(
-        self, stack: LocalStack, listeners: Listeners, *, say: Callable[[str], None]
+        self,
+        stack: LocalStack,
+        listeners: Listeners,
+        *,
+        parts: Collection[str],
+        say: Callable[[str], None],
     ) -> None:
         self._stack = stack
         self._listeners = listeners
         self._say = say
-        self._turns = {part: asyncio.Lock() for part in PARTS}
-        self.kills: Counter[str] = Counter()
+        self._turns = {part: asyncio.Lock() for part in parts}
+        self.kills: Counter[str] = Counter(dict.fromkeys(parts, 0))
         self.last_kill_at: datetime | None = None
 
     async def strike_all(

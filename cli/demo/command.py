@@ -160,7 +160,7 @@ async def _run_and_stay(run: Run, where: _Where) -> int:
 @asynccontextmanager
 async def _a_stack(run: Run, where: _Where) -> AsyncIterator[tuple[Ready, bool]]:
     """One that runs, or one of our own (True), which ends with this."""
-    from cli.stack import LocalStack, find_running
+    from cli.stack import ALL_IN_ONE, LocalStack, find_running
 
     screen = run.screen
     running = _described(where.ready_file) or find_running(where.data_dir)
@@ -171,7 +171,9 @@ async def _a_stack(run: Run, where: _Where) -> AsyncIterator[tuple[Ready, bool]]
         yield running, False
         return
     screen.say("starting PostgreSQL, Temporal, the sandbox, worker and API")
-    async with LocalStack(data_dir=where.data_dir, settings=run.settings, say=screen.say) as stack:
+    async with LocalStack(
+        data_dir=where.data_dir, settings=run.settings, parts=ALL_IN_ONE, say=screen.say
+    ) as stack:
         screen.say(f"up in {stack.ready.start_s['all']} s, API at {stack.ready.api}")
         yield stack.ready, True
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from cli.stack.errors import StackError
 from cli.stack.ready import Ready, find_running
-from cli.stack.stack import ALL_PARTS, LocalStack
+from cli.stack.stack import ALL_IN_ONE, ALL_PARTS, LocalStack
 
-__all__ = ["ALL_PARTS", "LocalStack", "Ready", "StackError", "find_running"]
+__all__ = ["ALL_IN_ONE", "ALL_PARTS", "LocalStack", "Ready", "StackError", "find_running"]

@@ -1,11 +1,11 @@
-"""Our own programs as parts of the stack: sandbox provider and carrier, worker, API."""
+"""Our own programs as parts of the stack: sandbox provider and carrier; worker and API, apart or in one."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -114,6 +114,22 @@ def api_program(*, port: int, log: Path, env: Mapping[str, str]) -> Program:
         env={**env, "ORDERSAGA_API_HOST": HOST, "ORDERSAGA_API_PORT": str(port)},
         log=log,
         is_ready=is_ready,
+    )
+
+
+def server_program(*, port: int, log: Path, env: Mapping[str, str]) -> Program:
+    """API and worker in one."""
+    api, worker = api_program(port=port, log=log, env=env), worker_program(log=log, env=env)
+
+    async def is_ready(child: Child) -> bool:
+        return await worker.is_ready(child) and await api.is_ready(child)
+
+    return replace(
+        api,
+        name="server",
+        argv=_python_module("cli.together"),
+        is_ready=is_ready,
+        stop_patience_s=worker.stop_patience_s + api.stop_patience_s,
     )
 
 

@@ -24,6 +24,7 @@ from cli.stack.programs import (
     carrier_program,
     environment,
     provider_program,
+    server_program,
     settings_for,
     worker_program,
 )
@@ -36,8 +37,12 @@ from ordersaga.config import STRIPE
 from ordersaga.order import MERCHANT, SANDBOX
 
 # First what serves, last what keeps: nobody loses a part it still uses.
-STOP_ORDER = ("api", "worker", "carrier", "provider", "temporal", "postgres")
-ALL_PARTS = frozenset(STOP_ORDER)
+STOP_ORDER = ("api", "server", "worker", "carrier", "provider", "temporal", "postgres")
+OURS_APART = frozenset({"api", "worker"})
+OURS_IN_ONE = frozenset({"server"})  # both in one process
+OTHERS = frozenset(STOP_ORDER) - OURS_APART - OURS_IN_ONE
+ALL_PARTS = OTHERS | OURS_APART
+ALL_IN_ONE = OTHERS | OURS_IN_ONE
 
 DEMO_TENANT = "demo"
 KEY_SCOPES = {
@@ -59,7 +64,8 @@ class LocalStack:
     `port`: the API's, if it is free; 0 takes free ports for every part, for stacks side by side.
     `settings`: fields of `Settings` to set otherwise. `env`: instead of this process's own.
     `ready_file`: written once all is ready, as the data directory's own ready.json is.
-    `parts`: start only these. `keep_data=False`: remove everything at the end.
+    `parts`: start only these; where nothing is said, all, with API and worker apart.
+    `keep_data=False`: remove everything at the end.
     `say`: told when a part dies and comes back.
     Enter it on the main thread: Linux ends the children when the thread that started them ends.
     """
@@ -83,7 +89,7 @@ class LocalStack:
         self._port = port
         self._overrides = dict(settings or {})
         self._env = dict(os.environ if env is None else env)
-        self._parts = ALL_PARTS & set(parts)
+        self._parts = frozenset(STOP_ORDER) & set(parts)
         self._keep_data = keep_data
         self._ready_file = ready_file
         self._say = say
@@ -242,6 +248,7 @@ class LocalStack:
             ),
             worker_program(log=self._log("worker"), env=env),
             api_program(port=ports["api"], log=self._log("api"), env=env),
+            server_program(port=ports["api"], log=self._log("server"), env=env),
         ]
 
     async def _start_parts(self) -> None:
@@ -250,7 +257,7 @@ class LocalStack:
             for name in ("temporal", "provider", "carrier"):
                 group.create_task(self._start_part(name))
         async with asyncio.TaskGroup() as group:
-            for name in ("worker", "api"):
+            for name in ("worker", "api", "server"):
                 group.create_task(self._start_part(name))
 
     async def _start_database(self) -> None:
@@ -271,7 +278,7 @@ class LocalStack:
 
             await self._postgres.create_roles_and_database()
             await migrate(self._postgres.owner_url)
-        if "api" in self._parts:
+        if self._parts & {"api", "server"}:
             async with self._timed("keys"):
                 await self._make_keys()
 

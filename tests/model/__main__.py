@@ -16,6 +16,8 @@ from tests.model.plants import (
     CARD_AND_CARD,
     CARD_AND_SLIP,
     CARD_AND_WALLET,
+    CARD_AND_WALLET_LOCAL_FIRST,
+    CARD_LOCAL_FIRST,
     CRASH_AND_CANCEL,
     LETTER_AND_REFUND,
     LETTERS_AND_CRASH,
@@ -23,6 +25,7 @@ from tests.model.plants import (
     PLANTS,
     REFUND_AND_CRASH,
     SLIP,
+    SLIP_LOCAL_FIRST,
     TWO_CRASHES,
     TWO_OF_EACH,
     WALLET,
@@ -37,6 +40,8 @@ PROTOCOL = (
     *((CARD_AND_SLIP, budget) for budget in (CRASH_AND_CANCEL, LETTER_AND_REFUND)),
     *((s, ONE_OF_EACH) for s in (CARD_AND_WALLET, CARD_AND_CARD)),
     (WALLET_AND_SLIP, CRASH_AND_CANCEL),
+    (CARD_LOCAL_FIRST, TWO_CRASHES),
+    *((s, ONE_OF_EACH) for s in (SLIP_LOCAL_FIRST, CARD_AND_WALLET_LOCAL_FIRST)),
 )
 
 
@@ -60,7 +65,7 @@ def _show(
     took_s = time.monotonic() - began_s
     trouble = "/".join(str(times) for times in asdict(budget).values())
     print(
-        f"{name:26} {' + '.join(scenario.payments):14} {trouble:10} {result.states:9,} states "
+        f"{name:26} {scenario!s:24} {trouble:10} {result.states:9,} states "
         f"{result.moves:10,} moves {took_s:6.1f} s  {result.violation or 'no violation'}",
         flush=True,
     )

@@ -87,7 +87,7 @@ def moves(s: State, workflow: Workflow) -> Iterator[Move]:
     """Everything that can happen next, with its name."""
     if s.saved.phase != "end":
         yield from workflow.moves(s)
-        yield from _crash(s)
+        yield from _crash(s, workflow)
         if s.cancels:
             early = s.early or s.decision == "-"
             yield CUSTOMER, s._replace(cancels=s.cancels - 1, cancel=True, early=early)
@@ -126,12 +126,17 @@ def _arrivals(s: State, workflow: Workflow) -> Iterator[Move]:
         yield f"a zombie runs {step}", run_local(rest, step, workflow.plants)[0]
 
 
-def _crash(s: State) -> Iterator[Move]:
-    """The worker dies: what was not saved is forgotten; its transaction may yet be on its way."""
+def _crash(s: State, workflow: Workflow) -> Iterator[Move]:
+    """The worker dies: what was not saved is forgotten; what was under way may yet arrive."""
     step = local_step(s)
     if s.crashes and (s.at != s.saved or step):
-        back = s._replace(at=s.saved, crashes=s.crashes - 1)
+        back, under_way = workflow.forgotten(s._replace(crashes=s.crashes - 1))
         yield "CRASH", back
+        if s.delays:
+            for op in under_way:
+                for how in ("whole", "request"):
+                    for late in delayed(back, op, how):
+                        yield f"CRASH, {op} under way ({how})", late
         if step:
             yield (
                 f"CRASH, {step} under way",

@@ -14,6 +14,9 @@ CARD_AND_CARD: Final = Scenario(("card", "card"))
 CARD_AND_SLIP: Final = Scenario(("card", "slip"))
 CARD_AND_WALLET: Final = Scenario(("card", "wallet"))
 WALLET_AND_SLIP: Final = Scenario(("wallet", "slip"))
+CARD_LOCAL_FIRST: Final = Scenario(("card",), is_local_first=True)
+SLIP_LOCAL_FIRST: Final = Scenario(("slip",), is_local_first=True)
+CARD_AND_WALLET_LOCAL_FIRST: Final = Scenario(("card", "wallet"), is_local_first=True)
 
 NO_TROUBLE: Final = Budget(crashes=0, delays=0, cancels=0)  # but lost replies, and deadlines
 ONE_CANCEL: Final = Budget(crashes=0, delays=0, cancels=1)
@@ -106,5 +109,11 @@ PLANTS: Final = (
         "of a split tender only one payment is undone",
         CARD_AND_SLIP,
         NO_TROUBLE,
+    ),
+    Plant(
+        "forget-with-the-task",
+        "what was asked within a task that was lost is not undone",
+        CARD_LOCAL_FIRST,
+        CRASH_AND_CANCEL,
     ),
 )

@@ -25,7 +25,8 @@ def attempt(s: State, op: Op, scenario: Scenario, plants: frozenset[str]) -> Ite
     """One attempt of an activity, from its fence to what it writes down."""
     verb, i = op
     if verb in ("ask", "book"):
-        if s.fences[i] not in ("-", "held"):
+        is_decided = s.decision != "-" and "no-tombstone" not in plants
+        if is_decided or s.fences[i] not in ("-", "held"):
             yield Outcome("n", s, s)
             return
         begun = s._replace(fences=put(s.fences, i, "held"))

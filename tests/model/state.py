@@ -89,9 +89,16 @@ class Budget:
 
 @dataclass(frozen=True)
 class Scenario:
-    """Payments by kind: `card` is held then captured, `wallet` charged, `slip` paid days later."""
+    """Payments by kind: `card` is held then captured, `wallet` charged, `slip` paid days later.
+
+    `is_local_first`: others are asked within the workflow's task, which forgets it when its worker dies.
+    """
 
     payments: tuple[str, ...]
+    is_local_first: bool = False
+
+    def __str__(self) -> str:
+        return "+".join(self.payments) + (", local first" if self.is_local_first else "")
 
     @cached_property
     def ops(self) -> tuple[Op, ...]:

@@ -10,6 +10,8 @@ from tests.model.plants import (
     CARD_AND_CARD,
     CARD_AND_SLIP,
     CARD_AND_WALLET,
+    CARD_AND_WALLET_LOCAL_FIRST,
+    CARD_LOCAL_FIRST,
     CRASH_AND_CANCEL,
     LETTER_AND_REFUND,
     LETTERS_AND_CRASH,
@@ -19,6 +21,7 @@ from tests.model.plants import (
     PLANTS,
     REFUND_AND_CRASH,
     SLIP,
+    SLIP_LOCAL_FIRST,
     TWO_CRASHES,
     TWO_OF_EACH,
     WALLET,
@@ -45,8 +48,9 @@ def assert_holds(scenario: Scenario, budget: Budget) -> None:
         (SLIP, LETTER_AND_REFUND),
         (CARD_AND_SLIP, LETTER_AND_REFUND),
         (CARD_AND_CARD, ONE_DELAY),
+        (CARD_LOCAL_FIRST, CRASH_AND_CANCEL),
     ],
-    ids=lambda each: str(each) if isinstance(each, Budget) else "+".join(each.payments),
+    ids=str,
 )
 def test_the_protocol_holds_in_every_state_of_a_small_world(
     scenario: Scenario, budget: Budget
@@ -70,8 +74,11 @@ def test_the_protocol_holds_in_every_state_of_a_small_world(
         (CARD_AND_WALLET, ONE_OF_EACH),
         (WALLET_AND_SLIP, CRASH_AND_CANCEL),
         (CARD_AND_CARD, ONE_OF_EACH),
+        (CARD_LOCAL_FIRST, TWO_CRASHES),
+        (SLIP_LOCAL_FIRST, ONE_OF_EACH),
+        (CARD_AND_WALLET_LOCAL_FIRST, ONE_OF_EACH),
     ],
-    ids=lambda each: str(each) if isinstance(each, Budget) else "+".join(each.payments),
+    ids=str,
 )
 def test_the_protocol_holds_in_every_state_of_a_large_world(
     scenario: Scenario, budget: Budget

@@ -10,6 +10,8 @@ from tests.model.state import PARCEL, Op, Point, Scenario, State, put
 BOOK: Op = ("book", PARCEL)
 RELEASE: Op = ("release", PARCEL)
 CANCEL: Op = ("cancel", PARCEL)
+FORGETFUL = {"forget-with-the-task", "undo-after-action", "ignore-unclear"}
+WITHIN_A_TASK = ("ask", "book", "capture")  # where others are asked local first
 
 Move = tuple[str, State]
 
@@ -57,6 +59,8 @@ class Workflow:
             yield from self._in_stage(s)
         else:
             yield from getattr(self, f"_in_{s.at.phase}")(s)
+        if s.at != s.saved and self._is_asking_within_a_task(s):
+            yield "takes long: goes over to the task queue", s._replace(saved=s.at)
         if s.at != s.saved and s.at.phase == "end":
             yield "the workflow's task completes", self._ended(s)
 
@@ -78,8 +82,29 @@ class Workflow:
         return s.answers[self.scenario.place[op]]
 
     def _asking(self, s: State, ops: Sequence[Op], at: Point) -> State:
-        """Asks for these; what is asked is durable, and so is where the workflow was."""
-        return self._setting(s, ops, "running")._replace(at=at, saved=at)
+        """Asks for these. Asked by the task queue it is durable, and so is where the workflow was."""
+        asked = self._setting(s, ops, "running")._replace(at=at)
+        return asked if self._is_within_a_task(ops) else asked._replace(saved=at)
+
+    def _is_within_a_task(self, ops: Sequence[Op]) -> bool:
+        return self.scenario.is_local_first and all(verb in WITHIN_A_TASK for verb, _ in ops)
+
+    def _is_asking_within_a_task(self, s: State) -> bool:
+        """Of this stage; once it went over to the queue, `saved` is there too."""
+        if s.at.phase != "stage" or s.at == s.saved:
+            return False
+        ops = self.stages[s.at.stage]
+        return self._is_within_a_task(ops) and any(self.answer(s, op) == "running" for op in ops)
+
+    def forgotten(self, s: State) -> tuple[State, list[Op]]:
+        """Where a crash falls back to, and what was under way that nobody knows of any more."""
+        back = s._replace(at=s.saved)
+        if not self.scenario.is_local_first or s.saved.phase not in ("hold", "stage"):
+            return back, []
+        first = 0 if s.saved.phase == "hold" else s.saved.stage + 1
+        ops = [op for stage in self.stages[first:] for op in stage]
+        under_way = [op for op in ops if self.answer(s, op) == "running"]
+        return self._setting(back, ops, "-"), under_way
 
     def _setting(self, s: State, ops: Sequence[Op], answer: str) -> State:
         answers = s.answers
@@ -135,6 +160,7 @@ class Workflow:
     def _undoing(self, s: State, why: str) -> Iterator[Move]:
         stage = self.stages[s.at.stage]
         is_asking = any(self.answer(s, op) == "running" for op in stage)
+        is_asking = is_asking and not self._is_asking_within_a_task(s)
         for given_up in self._giving_up(s, stage):
             there = Point("decide", "undo")
             saved = there if is_asking else s.saved
@@ -181,6 +207,9 @@ class Workflow:
     # --- Undo --------------------------------------------------------------------------------------
 
     def _is_registered(self, s: State, op: Op) -> bool:
+        """What this run of the workflow asked; and what the fence knows that another did."""
+        if s.fences[op[1]] != "-" and not self.plants & FORGETFUL:
+            return True
         answer = self.answer(s, op)
         if "undo-after-action" in self.plants:
             return answer == "y"

@@ -33,6 +33,11 @@ TEST_STOCK: Final = "tests/postgres/test_stock.py"
 TEST_YES: Final = "tests/postgres/test_every_yes.py"
 TEST_BACK: Final = "tests/postgres/test_records_of_money_back.py"
 TEST_PAYMENTS: Final = "tests/postgres/test_records_of_payments.py"
+NOBODY_ASKS_THE_FENCE: Final = Edit(
+    DECISION,
+    "    return await fence.begun(connection, order.id, steps) if steps else ()\n",
+    "    return ()\n",
+)
 EVERY_YES: Final = f"{TEST_YES}::test_a_confirm_without_every_yes_becomes_an_undo"
 OMICRON: Final = "tests/conformance/test_omicrons_three.py"
 FAIL_EVERY_STEP: Final = f"{OMICRON}::test_fail_every_step_in_turn_and_leave_a_clean_slate"
@@ -250,25 +255,52 @@ THE_SAGA: Final = (
         caught_by="tests/conformance/test_outcomes.py"
         "::test_late_failure_undone_in_reverse_with_the_reason_kept",
     ),
-    bug(
-        "register the undo after the action",
-        SAGA,
-        "        self.owe_undo(step, undo)\n        self._asked[step] = start()\n",
-        "        handle = self._asked[step] = start()\n"
-        "        handle.add_done_callback(\n"
-        "            lambda done: None if done.cancelled() or done.exception()\n"
-        "            else self.owe_undo(step, undo)\n"
-        "        )\n",
+    Bug(
+        "undo only what is known to be done",
+        (
+            NOBODY_ASKS_THE_FENCE,
+            Edit(
+                SAGA,
+                "        self.owe_undo(step, undo)\n        self._asked[step] = start()\n",
+                "        handle = self._asked[step] = start()\n"
+                "        async def owe_when_done() -> None:\n"
+                "            await workflow.wait_condition(handle.done)\n"
+                "            if not handle.cancelled() and not handle.exception():\n"
+                "                self.owe_undo(step, undo)\n"
+                "        task = asyncio.create_task(owe_when_done())\n"
+                "        self._after = [*getattr(self, '_after', []), task]\n",
+            ),
+        ),
         caught_by=f"{FAIL_EVERY_STEP}[charge_payment-after-undo_fine]",
     ),
-    bug(
+    Bug(
         "ignore an unclear answer: what nobody answered is not undone",
-        SAGA,
-        "            await _stop(asked.values())\n",
-        "            await _stop(asked.values())\n"
-        "            unclear = {s for s, h in asked.items() if h.cancelled() or h.exception()}\n"
-        "            self._undos = [u for u in self._undos if u.step not in unclear]\n",
+        (
+            NOBODY_ASKS_THE_FENCE,
+            Edit(
+                SAGA,
+                "            await _stop(asked.values())\n",
+                "            await _stop(asked.values())\n"
+                "            unclear = {s for s, h in asked.items() if h.cancelled() or h.exception()}\n"
+                "            self._undos = [u for u in self._undos if u.step not in unclear]\n",
+            ),
+        ),
         caught_by=f"{FAIL_EVERY_STEP}[book_parcel-after-undo_fine]",
+    ),
+    Bug(
+        "forget what a task asked that was lost",
+        (NOBODY_ASKS_THE_FENCE,),
+        caught_by=f"{TEST_DECIDE}"
+        "::test_an_undo_names_what_others_may_have_been_asked_for_whoever_asked",
+    ),
+    bug(
+        "do not undo what another task of the workflow asked",
+        ORDER,
+        "                self._asks.owe_undos(self._remote_payments, of=decision.began)\n",
+        "",
+        caught_by="tests/saga/test_lanes.py"
+        "::test_killed_after_it_asked_then_canceled_all_of_it_is_taken_back"
+        "[local_first-authorize_payment-<lambda>]",
     ),
     bug(
         "treat an outage as a no",

@@ -24,6 +24,8 @@ from tests.postgres.merchant import (
     Merchant,
     balance,
     card,
+    parcel_of,
+    step_of,
     voucher,
 )
 
@@ -92,6 +94,35 @@ async def test_a_no_ends_as_rejected_and_a_withdrawal_or_a_deadline_as_canceled(
     order = await shelf.order(voucher("V", 500))
     await shelf.hold(order)
     assert (await shelf.undo(order, why)).standing.status == ending
+
+
+async def test_an_undo_names_what_others_may_have_been_asked_for_whoever_asked(
+    shelf: Merchant,
+) -> None:
+    """A workflow's task that is lost has forgotten what it asked, and says that it asked nothing."""
+    asked, not_asked = card(300), card(200)
+    order = await shelf.remote_order(voucher("V", 500), asked, not_asked)
+    await shelf.records.begin(step_of(order, asked))
+    decision = await shelf.undo(order, nothing_else=True)
+    assert decision.began == (asked.plan.step,)
+    assert decision.standing.status == "compensating", "that has to be undone before it ends"
+    assert (await shelf.undo(order)).began == decision.began, "and whoever comes later is told too"
+    late = await shelf.records.begin(step_of(order, not_asked))
+    assert late is not None, "the other is never asked any more"
+    assert late.refusal is not None
+    assert late.refusal.code == "too_late"
+
+
+async def test_an_undo_names_a_parcel_that_a_carrier_may_have(shelf: Merchant) -> None:
+    order = await shelf.remote_order(voucher("V", 500))
+    await shelf.records.begin(parcel_of(order))
+    assert (await shelf.undo(order)).began == (order.parcel.step,)
+
+
+async def test_a_confirm_names_nothing(shelf: Merchant) -> None:
+    order = await shelf.order(voucher("V", 500))
+    await shelf.hold(order)
+    assert (await shelf.confirm(order)).began == ()
 
 
 @pytest.mark.parametrize("first", ["confirm", "undo"])

@@ -117,7 +117,14 @@ def test_elsewhere_a_sandbox_is_welcome() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize(
     "program",
-    [("-m", "worker"), ("-m", "api"), ("-m", "cli.main", "api"), ("-m", "cli.main", "worker")],
+    [
+        ("-m", "worker"),
+        ("-m", "api"),
+        ("-m", "cli.together"),
+        ("-m", "cli.main", "api"),
+        ("-m", "cli.main", "worker"),
+        ("-m", "cli.main", "serve"),
+    ],
 )
 def test_neither_program_starts(program: tuple[str, ...]) -> None:
     env = {**CAREFUL, "ORDERSAGA_PAYMENT_PROVIDER_KEY": "sk_test_" + "0123456789abcdef" * 2}

@@ -25,13 +25,19 @@ def test_help_imports_nothing_heavy() -> None:
 
     assert "typer" in imported
     assert not imported & HEAVY
-    for command in ("up", "worker", "api", "migrate", "keys"):
+    for command in ("up", "serve", "worker", "api", "migrate", "keys"):
         assert command in done.stdout
 
 
 @pytest.mark.parametrize(
     "command",
-    [("worker",), ("api",), ("migrate",), ("keys", "list", "--data-dir", "/nonexistent")],
+    [
+        ("serve",),
+        ("worker",),
+        ("api",),
+        ("migrate",),
+        ("keys", "list", "--data-dir", "/nonexistent"),
+    ],
 )
 def test_a_missing_setting_is_one_clear_line(command: tuple[str, ...]) -> None:
     done = run_ordersaga(*command)

@@ -75,7 +75,7 @@ def up() -> Iterator[Up]:
 async def test_everything_answers_once_the_ready_file_is_there(up: Up) -> None:
     ready = up.wait_until_ready()
 
-    assert set(ready.pids) == {"postgres", "temporal", "provider", "carrier", "worker", "api"}
+    assert set(ready.pids) == {"postgres", "temporal", "provider", "carrier", "server"}
     await _assert_all_answer(ready)
     assert find_running(ready.data_dir) == ready
 
@@ -90,7 +90,7 @@ async def test_secrets_are_readable_for_their_owner_only(up: Up) -> None:
         "temporal.db",
         "temporal.db-wal",
         "provider.db",
-        "logs/api.log",
+        "logs/server.log",
     )
     for path in (up.ready_file, *(data_dir / name for name in names)):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path

@@ -21,6 +21,11 @@ returning step, op;
 select step, op, written_by, vote from fence
  where order_id = :order_id and generation = :generation and step = any (:steps::text[]);
 
+-- name: begun_steps
+-- Which of these steps have passed their fence. Under the order's lock and once it is decided, no other will.
+select distinct step from fence
+ where order_id = :order_id and step = any (:steps::text[]) and op = 'hold' and written_by = 'hold';
+
 -- name: store_votes!
 -- A vote once stored stays: only the first answer counts.
 update fence f set vote = v.vote
