@@ -11,7 +11,7 @@ EXAMPLES ?= 1000
 WORKERS  ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-long test-again test-all faults chaos planted-bugs fuzz bench bench-quick bench-growth bench-recovery bench-startup bench-api bench-relay openapi event-schemas lint types clean
+.PHONY: help demo up test test-long test-again test-all faults faults-again chaos planted-bugs fuzz bench bench-quick bench-growth bench-recovery bench-startup bench-api bench-relay openapi event-schemas lint types clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test-all: $(STAMP) ## all tests, with coverage
 
 faults: $(STAMP) ## every fault at every step, as a table
 	$(BIN)/python -m tests.faults
+
+faults-again: $(STAMP) ## those of them that were wrong the last time
+	$(BIN)/python -m tests.faults --last-failed --last-failed-no-failures none
 
 chaos: $(STAMP) ## kill every part again and again under orders, then audit (ORDERS=, SEED=)
 	$(BIN)/ordersaga chaos --orders $(ORDERS) --seed $(SEED)

@@ -118,9 +118,12 @@ class Bench:
     async def until_released(self) -> None:
         """Confirmed, and the carrier told to come, as our history has it."""
         await self.until(lambda order: order["status"] == "confirmed")
+        await self.until_happened("parcel.released")
+
+    async def until_happened(self, event: str) -> None:
         deadline_s = time.monotonic() + ENDS_WITHIN_S
-        while not await self.has_happened("parcel.released"):
-            assert time.monotonic() < deadline_s, "the carrier was never told to come"
+        while not await self.has_happened(event):
+            assert time.monotonic() < deadline_s, f"{event} never happened"
             await asyncio.sleep(POLL_S)
 
     async def has_happened(self, event: str) -> bool:

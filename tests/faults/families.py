@@ -145,6 +145,22 @@ class HoldBench(OwnBench):
 class RemoteBench(OwnBench):
     """A call to a provider or a carrier, then a transaction that writes down its answer."""
 
+    booking: Gate | None = None  # what the carrier is asked waits there
+
+    async def begin(self, arrange: Callable[[], Awaitable[None]]) -> None:
+        async def hold_booking_too() -> None:
+            await arrange()
+            if self.point.booked_once:
+                self.booking = Gate()
+                self.lab.desk.plan(self.order_id, "book_parcel", Plan(before=self.booking))
+
+        await super().begin(hold_booking_too)
+
+    async def live_on(self) -> None:
+        if self.booking is not None:
+            await self.until_happened(self.point.booked_once)
+            self.booking.opened.set()
+
     def at_call(self, *acts: Act) -> None:
         needles = (self.order_id.encode(), *(part.encode() for part in self.point.call))
         line = self.lab.lines[self.point.link]

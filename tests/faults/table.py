@@ -35,7 +35,8 @@ class Point:
     site, run by `activity`. `remote`: an `activity` that calls a provider or a carrier, then writes down
     the answer. `marker`: what the transaction says that makes it stand. `call`: what is in the request
     that has the effect. `life`: what others do before it: its payer, or, once it is confirmed, a carrier
-    and its buyer.
+    and its buyer. `booked_once`: what must have happened before the carrier is asked, whose refusal
+    might overtake it.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Point:
     doomed: tuple[Json, ...] = CARD_AND_DECLINED  # the same, but the order is undone afterwards
     amount: int = 0  # of the one payment that is hit; 0: there is only one
     service: str = "standard"
+    booked_once: str = ""
     canceled_later: bool = False  # the buyer changes his mind once the order is confirmed
     ends: Ends = CONFIRMED
 
@@ -124,6 +126,7 @@ POINTS: Final = (
         marker="payment.voided",
         call=("POST ", "/cancel "),
         service="ship_refused",
+        booked_once="payment.authorized",
         ends=UNSHIPPABLE,
     ),
     Point(

@@ -134,11 +134,16 @@ async def written_down(stack: LocalStack, pool: Pool) -> AsyncIterator[None]:
     async with relaying(stack, pool, fan_outs=(MailSink(),)):
 
         async def knows_the_sink() -> bool:
-            async with reading(pool) as connection:
-                return "mail" in [b.sink for b in await outbox.read_backlog(connection)]
+            return "mail" in await _waiting(pool)
 
         await until(knows_the_sink)
         yield
+
+
+async def _waiting(pool: Pool) -> dict[str, int]:
+    """How many events each sink has still to hear; of "", how many have no position yet."""
+    async with reading(pool) as connection:
+        return {b.sink: b.waiting for b in await outbox.read_backlog(connection)}
 
 
 async def place(
@@ -176,5 +181,9 @@ async def rows_of(pool: Pool, order: NewOrder) -> dict[tuple[str, str], tuple[st
 
 
 async def all_done(pool: Pool, order: NewOrder) -> bool:
+    """Whatever happened to it is written down, and sent."""
+    waiting = await _waiting(pool)
+    if waiting[""] or waiting["mail"]:
+        return False
     rows = await rows_of(pool, order)
     return bool(rows) and all(status != "due" for status, _ in rows.values())

@@ -167,10 +167,11 @@ class Shop:
         )
 
     async def until_released(self, order_id: str, *, within_s: float = DECIDED_WITHIN_S) -> None:
-        """Until the carrier's own books say that it was told to come."""
+        """Until the carrier was told to come, by our history and by its own books."""
 
         async def is_released() -> bool:
-            return (await self.books(order_id)).live_parcels == ["released"]
+            told = "parcel.released" in await self.history(order_id)
+            return told and (await self.books(order_id)).live_parcels == ["released"]
 
         await until_true(is_released, within_s=within_s)
 
