@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -54,6 +55,9 @@ ACTIVITY_POLLERS: Final = 20
 # a task it serves several: most of their time they wait for somebody else.
 LOCAL_SLOTS: Final = {"queued": 1, "local_first": 4}
 ACTIVITY_SLOTS: Final = 100  # they wait for providers, so far more than cores
+# Allocations between two looks for garbage that points to itself. Ours is made of orders, each of which has
+# thousands: with Python's 700 the looking took 5 % of a busy worker's CPU.
+COLLECTED_EVERY: Final = 20_000
 
 log = structlog.get_logger()
 
@@ -175,6 +179,13 @@ async def _unless(stop: asyncio.Event, waiting: Coroutine[Any, Any, There]) -> T
     return None
 
 
+def _spare_collector() -> None:
+    """What is there at the start stays to the end, so nobody looks at it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECTED_EVERY, *gc.get_threshold()[1:])
+
+
 def stop_when_told() -> asyncio.Event:
     """Set by SIGTERM and SIGINT, to this process."""
     stop = asyncio.Event()
@@ -225,6 +236,7 @@ async def work(
             if settings.metrics_address:
                 host, _, port = settings.metrics_address.partition(":")
                 start_http_server(int(port), addr=host)
+            _spare_collector()
             log.info("worker.ready", task_queue=settings.task_queue)
             print("worker ready", flush=True)
             await work_until(stop, beside)
