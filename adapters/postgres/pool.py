@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -49,7 +49,7 @@ class _OnConnection(AsyncPGAdapter):
 
     async def select(
         self, conn: Connection, query_name: str, sql: str, parameters: Any, record_class: Any = None
-    ) -> AsyncIterator[asyncpg.Record]:
+    ) -> AsyncGenerator[asyncpg.Record, None]:
         for row in await conn.fetch(sql, *self._in_order(query_name, parameters)):
             yield row
 
@@ -65,7 +65,7 @@ class _OnConnection(AsyncPGAdapter):
 
     async def insert_update_delete(
         self, conn: Connection, query_name: str, sql: str, parameters: Any
-    ) -> str:
+    ) -> Any:  # PostgreSQL's command tag
         return await conn.execute(sql, *self._in_order(query_name, parameters))
 
     def _in_order(self, query_name: str, parameters: dict[str, Any]) -> list[Any]:
@@ -75,10 +75,7 @@ class _OnConnection(AsyncPGAdapter):
 def load_queries(name: str) -> Any:
     """The named statements of `queries/{name}.sql`, as functions of a connection (aiosql)."""
     return aiosql.from_path(
-        QUERIES / f"{name}.sql",
-        _OnConnection,  # type: ignore[arg-type]  # aiosql's own does not fit its protocol either
-        encoding="utf-8",
-        mandatory_parameters=False,
+        QUERIES / f"{name}.sql", _OnConnection, encoding="utf-8", mandatory_parameters=False
     )
 
 
