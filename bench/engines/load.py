@@ -21,6 +21,9 @@ from bench.engines.participants import participants_of
 from bench.engines.where import Where
 
 LAST_IDS: Final = 100
+MOST_FAILED: Final = (
+    5  # of a burst: a machine that stalls meets somebody's time-out; more is a fault of ours
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +50,14 @@ class Burst:
 class Taken:
     """`spans`: when each order that ended between ramp and end was placed and ended, by the clock that
     all processes of a machine share. `window_s`: from the ramp to that end. `placed`: orders in all.
+    `failed`: what callers were told of those that did not come to an end.
     """
 
     window_s: float = 0.0
     spans: list[tuple[float, float]] = field(default_factory=list)
     placed: int = 0
     order_ids: list[str] = field(default_factory=list)  # the last ones
+    failed: list[str] = field(default_factory=list)
 
     @property
     def latencies_s(self) -> list[float]:
@@ -60,7 +65,10 @@ class Taken:
 
 
 async def run_burst(caller: Caller, burst: Burst) -> Taken:
-    """Orders that are under way at the end are waited for, and not counted."""
+    """Orders that are under way at the end are waited for, and not counted.
+
+    Raises what an engine's caller raises, once too many have failed.
+    """
     taken = Taken()
     ramp_ends_s = time.perf_counter() + burst.ramp_s
     began_s = None if burst.ramp_s else ramp_ends_s
@@ -71,7 +79,13 @@ async def run_burst(caller: Caller, burst: Burst) -> Taken:
         while not taken.window_s:
             order = new_order(own, burst.mix, is_hot=burst.is_hot)
             placed_s = time.perf_counter()
-            await caller.place(order, Ask.of(order, burst.mix, burst.shape))
+            try:
+                await caller.place(order, Ask.of(order, burst.mix, burst.shape))
+            except Exception as error:
+                taken.failed.append(repr(error))
+                if len(taken.failed) > MOST_FAILED:
+                    raise
+                continue
             ended_s = time.perf_counter()
             taken.placed += 1
             taken.order_ids.append(order.id)

@@ -84,6 +84,11 @@ def print_report(
         console.print(f"CPU of one core while nobody places an order: {', '.join(busy)}")
     for key, why in missing.items():
         console.print(f"not measured: {key}: {why}")
+    for turn in measured.rounds:
+        for said in turn.failed:
+            console.print(
+                f"an order failed: {turn.key}, {turn.mix}, round {turn.number + 1}: {said}"
+            )
     console.print(_goals(goals_of(measured.rounds, measured.costs, ratios, clients=plan.clients)))
     if in_doubt:
         console.print(

@@ -41,7 +41,8 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """One engine's turn. CPU in ms an order, by process."""
+    """One engine's turn. CPU in ms an order, by process. `failed`: what callers were told of orders that did
+    not come to an end."""
 
     number: int
     mix: Mix
@@ -52,6 +53,7 @@ class Round:
     p99_ms: float
     cpu_ms: dict[str, float]
     orders: int
+    failed: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +149,7 @@ async def _timed(stage: Stage, entry: Entry, mix: Mix, burst: Burst, number: int
         p99_ms=round(percentile(taken.latencies_s, 99) * 1000, 1),
         cpu_ms={n: round((after[n] - before[n]) * 1000 / taken.placed, 2) for n in pids},
         orders=len(taken.spans),
+        failed=taken.failed,
     )
 
 
