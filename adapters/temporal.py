@@ -48,6 +48,9 @@ LOOK_TIMEOUT_S: Final = 2.0  # somebody waits for a page, which has most of it f
 CHECK_TIMEOUT_S: Final = 1.0  # readiness is asked every few seconds
 TASK_TIMEOUT_S: Final = 5  # a killed worker's task goes to another after this; one takes 50 ms
 RECONNECT_S: Final = 1.0
+# Of so many orders under way one more finds a worker free, and begins at once: of more it would pass those
+# that wait in the queue.
+CROWD: Final = 100
 CUSTOMER_HASH_BYTES: Final = 16
 
 Started = Literal["started", "already_started"]
@@ -84,10 +87,11 @@ class OrderWorkflows:
     def namespace(self) -> str:
         return self._client.namespace
 
-    async def start(self, launch: Launch, *, again: bool = False) -> Started:
+    async def start(self, launch: Launch, *, again: bool = False, waiting: int = 0) -> Started:
         """Starts an order's workflow, once: one that is there or was there is left as it is.
 
         `again`: where the one that was there failed or was terminated, another is started.
+        `waiting`: how many orders somebody waits for here; of a `CROWD` they go through the queue, in turn.
         """
         ticket = launch.ticket
         try:
@@ -103,7 +107,8 @@ class OrderWorkflows:
                         search_attributes=_search_attributes(launch),
                         static_summary=summarise(launch),
                         static_details=describe(launch),
-                        request_eager_start=True,  # only heard where a worker shares the connection
+                        # Only heard where a worker shares the connection.
+                        request_eager_start=waiting <= CROWD,
                         task_timeout=timedelta(seconds=TASK_TIMEOUT_S),
                         rpc_timeout=timedelta(seconds=RPC_TIMEOUT_S),
                     )

@@ -95,6 +95,11 @@ class OrderChanges:
         self._watches: dict[str, set[Watch]] = defaultdict(set)
         self._ears: list[Ear] = []
 
+    @property
+    def waited_for(self) -> int:
+        """How many orders somebody waits for, here."""
+        return len(self._watches)
+
     def tell(self, ear: Ear) -> None:
         """From now on, of everything."""
         self._ears.append(ear)

@@ -255,7 +255,8 @@ async def _lines(
 async def _start(services: Services, order: NewOrder) -> None:
     """The order stands whether this works or not: a sweep starts what was not started."""
     try:
-        await services.workflows.start(launch_of(order, services.settings))
+        launch = launch_of(order, services.settings)
+        await services.workflows.start(launch, waiting=services.changes.waited_for)
     except EngineUnavailable as error:
         log.warning("order.not_started", order_id=order.id, error=str(error))
 

@@ -47,7 +47,8 @@ class Ordersaga:
         async with self._changes.watch(order.id) as watch:
             await self._participants.accept(order)
             with contextlib.suppress(EngineUnavailable):  # as the API: a sweep starts it later
-                await self._workflows.start(launch_of(order, self._settings))
+                launch = launch_of(order, self._settings)
+                await self._workflows.start(launch, waiting=self._changes.waited_for)
             while True:
                 change = await watch.next(PATIENCE_S)
                 if change is None or change.status not in (Status.PENDING, Status.CONFIRMED):

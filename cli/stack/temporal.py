@@ -29,10 +29,11 @@ DYNAMIC_CONFIG = {
     # wait for a poller that looks elsewhere: p99 5 s instead of 1.7 s with 50 clients.
     "matching.numTaskqueueReadPartitions": "1",
     "matching.numTaskqueueWritePartitions": "1",
-    # By default a dev server reads all search attributes from its file each time it writes some: a
-    # fourteenth of its CPU. (Ours are a namespace's own words for columns that are there from its start.)
-    "system.forceSearchAttributesCacheRefreshOnRead": "false",
 }
+
+# A dev server, and no other, reads from its file which search attributes there are, each time it writes some:
+# a fourteenth of its CPU. (Ours are a namespace's own words for columns that are there from its start.)
+DEV_SERVER_CONFIG = {"system.forceSearchAttributesCacheRefreshOnRead": "false"}
 
 # By default SQLite syncs a journal and then the file itself, at each transaction, while nobody else writes.
 # A write-ahead log is synced once, and a transaction is on disk all the same before it is answered. Measured
@@ -52,6 +53,7 @@ def temporal_program(*, ports: Mapping[str, int], data_dir: Path, log: Path) -> 
         path = f"/api/v1/namespaces/{NAMESPACE}"
         return await http_status(host=HOST, port=ports["temporal_http"], path=path) == 200
 
+    dynamic = DYNAMIC_CONFIG | DEV_SERVER_CONFIG
     return Program(
         name="temporal",
         argv=(
@@ -68,7 +70,7 @@ def temporal_program(*, ports: Mapping[str, int], data_dir: Path, log: Path) -> 
             # Nothing of the caller's own Temporal settings.
             "--disable-config-env",
             "--disable-config-file",
-            *(f"--dynamic-config-value={name}={value}" for name, value in DYNAMIC_CONFIG.items()),
+            *(f"--dynamic-config-value={name}={value}" for name, value in dynamic.items()),
             *(f"--sqlite-pragma={name}={value}" for name, value in SQLITE_PRAGMAS.items()),
             *(f"--search-attribute={name}={kind}" for name, kind in SEARCH_ATTRIBUTES.items()),
         ),

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from adapters.postgres.changes import FIRST_PAUSE_S, Change, OrderChanges
+from adapters.postgres.outbox import STAMPED_CHANNEL
 from cli.stack import LocalStack
 from tests.api.calls import Database
 
@@ -61,12 +62,13 @@ async def test_waiters_are_woken_when_a_lost_connection_is_back(
 
 
 async def _until_listening(database: Database) -> None:
+    """On the last of its channels: all who waited before were woken then."""
     listening = (
         "select count(*) from pg_stat_activity "
-        "where application_name = $1 and query ilike 'listen%'"
+        "where application_name = $1 and query ilike 'listen%' || $2 || '%'"
     )
     while True:
-        if await database.fetchval(listening, NAME):
+        if await database.fetchval(listening, NAME, STAMPED_CHANNEL):
             return
         await asyncio.sleep(FIRST_PAUSE_S / 10)
 
