@@ -13,6 +13,7 @@ import httpx
 import pytest
 from temporalio.client import Client
 
+from adapters.temporal import CROWD
 from cli import together
 from cli.stack.errors import PartEnded
 from cli.stack.stack import ALL_IN_ONE, LocalStack
@@ -41,8 +42,8 @@ async def shop(one: LocalStack) -> AsyncIterator[Shop]:
 async def _began_at_once(shop: Shop, order_id: str) -> bool:
     """Whether its first task came with the answer to its start."""
     client = await Client.connect(shop.stack.ready.temporal)
-    history = await client.get_workflow_handle(workflow_id(order_id)).fetch_history()
-    begun = history.events[0].workflow_execution_started_event_attributes
+    events = client.get_workflow_handle(workflow_id(order_id)).fetch_history_events(page_size=1)
+    begun = (await anext(events)).workflow_execution_started_event_attributes
     return begun.eager_execution_accepted
 
 
@@ -66,6 +67,22 @@ async def test_an_order_begins_where_it_was_accepted_without_a_queue(shop: Shop)
     assert await _began_at_once(shop, order["id"])
     await shop.until_released(order["id"])
     await shop.assert_all_of_it(order)
+
+
+async def test_a_crowd_goes_through_the_queue_so_that_nobody_is_passed(
+    one: LocalStack, shop: Shop
+) -> None:
+    """There are slots for more than these: it is not for want of one."""
+    async with Shop(
+        one
+    ) as next_door:  # a client of ours has no more connections than a crowd has people
+        buying = [s.order(card()) for s in (shop, next_door) for _ in range(CROWD * 7 // 10)]
+        orders = await asyncio.gather(*buying)
+    ended = [await shop.until_final(order["id"], within_s=60) for order in orders]
+    assert {order["status"] for order in ended} == {"confirmed"}
+    at_once = [await _began_at_once(shop, order["id"]) for order in orders]
+    assert 0 < at_once.count(False) < CROWD, "those that came when so many waited, and no others"
+    assert await _began_at_once(shop, (await shop.order(card()))["id"])
 
 
 async def test_killed_with_orders_under_way_it_goes_on_where_it_was(shop: Shop) -> None:
