@@ -18,6 +18,7 @@ from tests.sandbox.programs import KEY, ROOT, Payments, Program
 pytestmark = pytest.mark.long
 
 HEADERS = {"authorization": f"Bearer {KEY}"}
+ENOUGH = 40  # answers before the kill: requests are under way all the time
 
 
 async def test_money_faults_and_keys_survive_a_kill(launch: Callable[..., Program]) -> None:
@@ -55,7 +56,8 @@ async def test_every_answered_intent_is_there_after_a_kill_under_load(
 
     async with httpx.AsyncClient(base_url=program.url) as client:
         shops = [asyncio.create_task(shop(client)) for _ in range(8)]
-        await asyncio.sleep(0.4)
+        while len(answered) <= ENOUGH:
+            await asyncio.sleep(0.05)
         program.kill()
         await asyncio.gather(*shops)
     program.start()
@@ -63,7 +65,6 @@ async def test_every_answered_intent_is_there_after_a_kill_under_load(
     listed = await payments.intents.list_async({"limit": 100})
     kept = {intent.id: intent.status async for intent in listed.auto_paging_iter()}
     await payments.close()
-    assert len(answered) > 8
     assert set(answered) <= set(kept)
     assert set(kept.values()) == {"succeeded"}
 
