@@ -55,9 +55,9 @@ ACTIVITY_POLLERS: Final = 20
 # a task it serves several: most of their time they wait for somebody else.
 LOCAL_SLOTS: Final = {"queued": 1, "local_first": 4}
 ACTIVITY_SLOTS: Final = 100  # they wait for providers, so far more than cores
-# Allocations between two looks for garbage that points to itself. Ours is made of orders, each of which has
-# thousands: with Python's 700 the looking took 5 % of a busy worker's CPU.
-COLLECTED_EVERY: Final = 20_000
+# Allocations between two looks for garbage that points to itself, and looks between two that look further
+# back. An order makes thousands: with Python's own 700 and 10 the looking took 5 % of a busy worker's CPU.
+COLLECTED_EVERY: Final = (5_000, 5, 5)
 
 log = structlog.get_logger()
 
@@ -183,7 +183,7 @@ def _spare_collector() -> None:
     """What is there at the start stays to the end, so nobody looks at it again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(COLLECTED_EVERY, *gc.get_threshold()[1:])
+    gc.set_threshold(*COLLECTED_EVERY)
 
 
 def stop_when_told() -> asyncio.Event:
