@@ -47,17 +47,19 @@ async def test_every_answered_intent_is_there_after_a_kill_under_load(
     program = launch("sandbox.provider")
     fields = {"amount": "100", "currency": "brl", "payment_method": "tok_ok", "confirm": "true"}
     answered: list[str] = []
+    is_enough = asyncio.Event()
 
     async def shop(client: httpx.AsyncClient) -> None:
         with contextlib.suppress(httpx.TransportError):
             while True:
                 reply = await client.post("/v1/payment_intents", data=fields, headers=HEADERS)
                 answered.append(reply.json()["id"])
+                if len(answered) == ENOUGH:
+                    is_enough.set()
 
     async with httpx.AsyncClient(base_url=program.url) as client:
         shops = [asyncio.create_task(shop(client)) for _ in range(8)]
-        while len(answered) <= ENOUGH:
-            await asyncio.sleep(0.05)
+        await is_enough.wait()
         program.kill()
         await asyncio.gather(*shops)
     program.start()
