@@ -48,8 +48,7 @@ LOOK_TIMEOUT_S: Final = 2.0  # somebody waits for a page, which has most of it f
 CHECK_TIMEOUT_S: Final = 1.0  # readiness is asked every few seconds
 TASK_TIMEOUT_S: Final = 5  # a killed worker's task goes to another after this; one takes 50 ms
 RECONNECT_S: Final = 1.0
-# Of so many orders under way one more finds a worker free, and begins at once: of more it would pass those
-# that wait in the queue.
+# With more orders waited for in a process, one that began at once would pass those in the queue.
 CROWD: Final = 100
 CUSTOMER_HASH_BYTES: Final = 16
 

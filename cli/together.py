@@ -1,7 +1,8 @@
 """`python -m cli.together`: API and worker in one process, over one connection to Temporal.
 
 An order that it accepts begins in its own worker, at once: Temporal hands out the first task with the answer
-to the start, without a queue between. Where that worker is full or not there yet, the queue has it as always.
+to the start, without a queue between. Where that worker is full or not there yet, or a crowd waits, the queue
+has it as always.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ class Lab:
     def _plan(self) -> None:
         ready, logs = self.stack.ready, self.stack.logs
         settings = settings_for(
-            os.environ,  # `ORDERSAGA_REMOTE_LANE=local_first make faults` is the other lane's table
+            os.environ,  # `ORDERSAGA_REMOTE_LANE=queued make faults` is the other lane's table
             {
                 "database_url": self.database.url,
                 "database_pool_size": POOL_SIZE,
